@@ -1,4 +1,4 @@
-"""Files that hold certificates and keys: written whole or not at all, keys for their owner alone."""
+"""Files that hold certificates and keys: written whole or not at all, keys for their owner."""
 
 import contextlib
 import os

@@ -52,7 +52,7 @@ def render_kubeconfig(config: Kubeconfig) -> bytes:
             }
         ],
     }
-    return yaml.safe_dump(document, sort_keys=False, width=1 << 20).encode()
+    return _dump(document)
 
 
 def parse_kubeconfig(content: bytes, path: Path) -> Kubeconfig:
@@ -77,6 +77,23 @@ def parse_kubeconfig(content: bytes, path: Path) -> Kubeconfig:
             f"{path} is no kubeconfig with an embedded client certificate",
             f"restore {path.name} from a backup, or remove it to issue it anew",
         ) from error
+
+
+def with_credentials(content: bytes, certificate_pem: bytes, key_pem: bytes) -> bytes:
+    """The same kubeconfig with another client certificate for the current context's user.
+
+    `content` must have passed `parse_kubeconfig`. Whatever else its owner put there stays.
+    """
+    document = yaml.safe_load(content)
+    context = _named(document, "contexts", document["current-context"])["context"]
+    user = _named(document, "users", context["user"])["user"]
+    user["client-certificate-data"] = _encode(certificate_pem)
+    user["client-key-data"] = _encode(key_pem)
+    return _dump(document)
+
+
+def _dump(document: object) -> bytes:
+    return yaml.safe_dump(document, sort_keys=False, width=1 << 20).encode()
 
 
 def _named(document: Any, collection: str, name: str) -> Any:

@@ -24,7 +24,7 @@ from pki.errors import PkiError
 from pki.files import PRIVATE_MODE, PUBLIC_MODE, read_file, write_files
 from pki.issue import load_authority
 from pki.keys import KeyAlgorithm, PrivateKey, generate_key, key_to_pem, parse_key, read_key
-from pki.kubeconfig import Kubeconfig, parse_kubeconfig, render_kubeconfig
+from pki.kubeconfig import Kubeconfig, parse_kubeconfig, with_credentials
 from pki.layout import (
     AUTHORITIES,
     AuthorityProfile,
@@ -93,7 +93,7 @@ def renew(data_dir: Path, names: Sequence[str], *, now: datetime) -> None:
 
 
 def residual_text(residual: timedelta) -> str:
-    """How long a certificate still lasts, as kubeadm's table says: `9y`, `364d`, `5h`, `3m`, `<invalid>`."""
+    """How long it still lasts, as kubeadm's table says: `9y`, `364d`, `5h`, `3m`, `<invalid>`."""
     seconds = int(residual.total_seconds())
     if seconds <= 0:
         return "<invalid>"
@@ -176,16 +176,9 @@ def _renewed_files(
             (path, certificate_pem, PUBLIC_MODE),
         ]
     path = data_dir / profile.base
-    old = _read_kubeconfig(path)
+    old = read_file(path)
     assert old is not None, "the caller has just read it"
-    config = Kubeconfig(
-        server=old.server,
-        user=old.user,
-        ca_pem=old.ca_pem,
-        certificate_pem=certificate_pem,
-        key_pem=key_pem,
-    )
-    return [(path, render_kubeconfig(config), PRIVATE_MODE)]
+    return [(path, with_credentials(old, certificate_pem, key_pem), PRIVATE_MODE)]
 
 
 def _algorithm_of(key: PrivateKey | None) -> KeyAlgorithm:
