@@ -14,7 +14,7 @@ MIB = 1 << 20
 
 
 class ConfigError(ValueError):
-    """A flag, or a relation between flags, that no member can run with. The text names the remedy."""
+    """A flag, or a relation between flags, that no member can run with. Names the remedy."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ class Code(enum.IntEnum):
 class StoreError(Exception):
     """An operation that was not answered with success.
 
-    `code` and `text` are the gRPC status a client sees. `definite` is True when the operation surely
-    has not happened and never will, False when it may have happened or may still happen.
+    `code` and `text` are the gRPC status a client sees. `definite` is True when the operation
+    surely has not happened and never will, False when it may have happened or may still happen.
     """
 
     def __init__(self, code: Code, text: str, *, definite: bool) -> None:

@@ -1,7 +1,7 @@
 """Who belongs to the cluster: member ids, names, URLs, voters and learners.
 
 Owns the list that rpc shows and the transport dials. Changed only by applied entries, so that all
-members agree on it. Ids are derived as etcd derives them (server/etcdserver/api/membership: the first
+members agree on it. Ids are derived as etcd derives them (server/etcdserver/api/membership: first
 eight bytes of a SHA-1), so a cluster started twice from the same flags has the same ids.
 """
 
@@ -24,7 +24,7 @@ LEARNERS_MAX = 1
 def member_id_of(
     peer_urls: Iterable[str], token: str, *, added_at_s: int | None = None
 ) -> MemberId:
-    """The id of a member with these peer URLs in the cluster with this token (etcd computeMemberID).
+    """The id of a member with these peer URLs in a cluster with this token (computeMemberID).
 
     A member added at run time passes the wall-clock second too, so that an address used again gets
     a new id.
@@ -136,7 +136,7 @@ class Membership:
                 self._members[member_id] = updated
 
     def apply_attributes(self, attributes: MemberAttributes) -> None:
-        """Take over the name and client URLs that a member published. Unknown members are ignored."""
+        """Take over the name and client URLs that a member published; ignore strangers."""
         known = self._members.get(MemberId(attributes.member_id))
         if known is None:
             return
@@ -164,7 +164,7 @@ class Membership:
 
     @classmethod
     def from_json(cls, data: bytes) -> Membership:
-        """The membership that `to_json` rendered. Raises ValueError or KeyError for anything else."""
+        """The membership that `to_json` rendered. Raises ValueError or KeyError otherwise."""
         document = json.loads(data)
         members = [
             Member(

@@ -1,0 +1,174 @@
+"""The snapshot files of one member: written beside and renamed, checked before use.
+
+Owns the `snap` directory. Everything that touches a file runs in the snapshot worker, never on the
+loop, and never in the journal's thread: a snapshot must not delay a write.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from raftstore.raft.types import Index, SnapshotMeta, Term
+from raftstore.snap.codec import (
+    SnapshotDamagedError,
+    SnapshotDecoder,
+    SnapshotEncoder,
+    SnapshotHead,
+)
+from raftstore.wal.files import fdatasync, sync_directory
+from raftstore.wal.worker import DiskWorker
+
+log = logging.getLogger(__name__)
+
+READ_BYTES = 256 * 1024
+SYNC_EVERY_BYTES = 4 << 20
+"""Sync as we go: one large sync at the end would stall everybody else's on the same disk."""
+
+
+class SnapshotStore:
+    """Finds, reads, writes and removes snapshot files."""
+
+    def __init__(self, directory: Path, *, chunk_bytes_max: int) -> None:
+        self._directory = directory
+        self._chunk_bytes_max = chunk_bytes_max
+        self._received = 0
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in directory.glob("*.tmp"):
+            leftover.unlink()
+
+    def path(self, index: int, term: int) -> Path:
+        """Where the snapshot at this point of the log lives."""
+        return self._directory / f"{term:016x}-{index:016x}.snap"
+
+    def read(self, index: int, term: int) -> tuple[SnapshotHead, list[bytes]]:
+        """Read and check a whole snapshot. Blocking.
+
+        Raises FileNotFoundError, or SnapshotDamagedError.
+        """
+        path = self.path(index, term)
+        chunks: list[bytes] = []
+        decoder = SnapshotDecoder(chunk_bytes_max=self._chunk_bytes_max)
+        with path.open("rb") as file:
+            while data := file.read(READ_BYTES):
+                chunks += decoder.feed(data)
+        head = _finished_head(decoder)
+        if (head.index, head.term) != (index, term):
+            raise SnapshotDamagedError(f"{path.name} holds a snapshot of index {head.index}")
+        return head, chunks
+
+    def open_raw(self, meta: SnapshotMeta) -> BinaryIO:
+        """The file of this snapshot, to be sent as it is. Raises FileNotFoundError. Blocking."""
+        return self.path(meta.index, meta.term).open("rb")
+
+    async def save(self, head: SnapshotHead, chunks: Iterator[bytes], worker: DiskWorker) -> int:
+        """Write a snapshot, one chunk per turn of the loop, durable on return. Returns its bytes.
+
+        `chunks` is advanced on the loop, between other work; the writes happen in `worker`.
+        """
+        encoder = SnapshotEncoder()
+        writer = await worker.run(lambda: self.begin_file(f"own-{head.index:016x}"))
+        try:
+            await worker.run(lambda: writer.write(encoder.head(head)))
+            for chunk in chunks:
+                for begin in range(0, len(chunk), self._chunk_bytes_max):
+                    piece = chunk[begin : begin + self._chunk_bytes_max]
+                    await worker.run(lambda piece=piece: writer.write(encoder.chunk(piece)))
+            await worker.run(lambda: writer.write(encoder.tail()))
+            await worker.run(lambda: writer.publish(self.path(head.index, head.term)))
+        finally:
+            await worker.run(writer.abandon)
+        return writer.size
+
+    def begin_file(self, label: str) -> SnapshotWriter:
+        """A file to write beside the others; not a snapshot until published. Blocking."""
+        return SnapshotWriter(self._directory / f"{label}.tmp")
+
+    def begin_receive(self) -> SnapshotReceiver:
+        """A snapshot that comes in pieces from a peer. Blocking."""
+        self._received += 1
+        writer = self.begin_file(f"received-{self._received}")
+        return SnapshotReceiver(
+            self, writer, SnapshotDecoder(chunk_bytes_max=self._chunk_bytes_max)
+        )
+
+    def remove_except(self, keep: set[tuple[Index, Term]]) -> None:
+        """Remove every snapshot but those named. Blocking."""
+        names = {self.path(index, term).name for index, term in keep}
+        for path in self._directory.glob("*.snap"):
+            if path.name not in names:
+                path.unlink(missing_ok=True)
+
+
+class SnapshotWriter:
+    """One file being written. All methods block; they run in the snapshot worker."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = path.open("wb")
+        self._unsynced = 0
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        assert self._file is not None
+        self._file.write(data)
+        self.size += len(data)
+        self._unsynced += len(data)
+        if self._unsynced >= SYNC_EVERY_BYTES:
+            self._file.flush()
+            fdatasync(self._file.fileno())
+            self._unsynced = 0
+
+    def publish(self, path: Path) -> None:
+        """Give the file its name, durably."""
+        assert self._file is not None
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._file = None
+        self._path.rename(path)
+        sync_directory(path.parent)
+
+    def abandon(self) -> None:
+        """Remove the file unless it was published."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._path.unlink()
+
+
+class SnapshotReceiver:
+    """Checks a snapshot while it comes in, and publishes it only when whole. Blocking."""
+
+    def __init__(
+        self, store: SnapshotStore, writer: SnapshotWriter, decoder: SnapshotDecoder
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._decoder = decoder
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes. Raises SnapshotDamagedError as soon as something is wrong."""
+        self._decoder.feed(data)
+        self._writer.write(data)
+
+    def finish(self, expected: SnapshotMeta) -> SnapshotHead:
+        """Publish the snapshot, durable on return. Raises SnapshotDamagedError if it is not whole."""
+        head = _finished_head(self._decoder)
+        if (head.index, head.term) != (expected.index, expected.term):
+            raise SnapshotDamagedError(f"expected index {expected.index}, received {head.index}")
+        self._writer.publish(self._store.path(head.index, head.term))
+        return head
+
+    def abandon(self) -> None:
+        """Forget what came in, unless it was published."""
+        self._writer.abandon()
+
+
+def _finished_head(decoder: SnapshotDecoder) -> SnapshotHead:
+    if decoder.head is None or not decoder.complete:
+        raise SnapshotDamagedError("the snapshot ends before its tail")
+    return decoder.head

@@ -1,0 +1,100 @@
+"""The thread that waits for the disk, so that the event loop never does.
+
+Owns one thread and the order of its jobs. A job that fails with OSError ends the process: after a
+failed fsync nobody knows what the disk holds (as PostgreSQL learned in 2018), so it is never retried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+QUEUE_MAX = 1_024
+"""Jobs waiting; callers keep far fewer (one journal batch, one snapshot chunk) in flight."""
+
+Fatal = Callable[[BaseException], None]
+
+
+def end_process(error: BaseException) -> None:
+    """What a failed disk means: say so, and stop without running another line of ours."""
+    log.critical("the disk failed, this member stops now: %s", error)
+    logging.shutdown()
+    os._exit(1)
+
+
+class DiskWorker:
+    """One thread that runs jobs in order and reports each on the loop that submitted it."""
+
+    def __init__(self, name: str, *, on_fatal: Fatal = end_process) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Callable[[], None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._on_fatal = on_fatal
+        self._waiting = 0
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[], None], done: Callable[[], None]) -> None:
+        """Run `job` in the thread, then `done` on the loop. A failing job ends the process."""
+        assert self._waiting < QUEUE_MAX, "disk jobs pile up"
+        self._waiting += 1
+        self._jobs.put((job, done))
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """Run `job` in the thread and return what it returned.
+
+        An OSError ends the process; any other exception is raised here.
+        """
+        finished: asyncio.Future[T] = self._loop.create_future()
+        results: list[T] = []
+        failures: list[Exception] = []
+
+        def guarded() -> None:
+            try:
+                results.append(job())
+            except OSError:
+                raise
+            except Exception as error:  # noqa: BLE001 - handed to the caller below
+                failures.append(error)
+
+        def report() -> None:
+            if finished.done():
+                return
+            if failures:
+                finished.set_exception(failures[0])
+            else:
+                finished.set_result(results[0])
+
+        self.submit(guarded, report)
+        return await finished
+
+    def close(self) -> None:
+        """Finish what was submitted and end the thread. Blocks until then."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (item := self._jobs.get()) is not None:
+            job, done = item
+            try:
+                job()
+            except BaseException as error:  # noqa: BLE001 - the process ends, whatever it was
+                self._on_fatal(error)
+                return
+            try:
+                self._loop.call_soon_threadsafe(self._report, done)
+            except RuntimeError:  # the loop is closed: nobody is left to be told
+                return
+
+    def _report(self, done: Callable[[], None]) -> None:
+        self._waiting -= 1
+        done()
