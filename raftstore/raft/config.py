@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from raftstore.raft.types import NO_MEMBER, HardState, MemberId
+from raftstore.raft.types import NO_HARD_STATE, NO_MEMBER, HardState, MemberId
 
 
 class RandomSource(Protocol):
@@ -18,7 +18,7 @@ class Config:
 
     id: MemberId
     random: RandomSource
-    hard_state: HardState = HardState()
+    hard_state: HardState = NO_HARD_STATE
     """As last persisted; the default on a member's first start."""
     election_ticks: int = 10
     """A follower that hears no leader campaigns after election_ticks..2*election_ticks-1 ticks."""

@@ -33,12 +33,12 @@ class MessageKind(enum.IntEnum):
     """Log matches up to `index`; or `reject`: no entry (`index`), look at `reject_hint`/`log_term`.
     Also the answer to a leader of an older term, which learns the newer term from it."""
     VOTE = 5
-    """Candidate to voter: my log ends in (`index`, `log_term`) (§5.2). `context` names a transfer."""
+    """Candidate to voter: my log ends in (`index`, `log_term`) (§5.2). `context`: a transfer?"""
     VOTE_RESP = 6
     SNAP = 7
     """Leader to follower: the snapshot `snapshot` replaces your log (§7)."""
     HEARTBEAT = 8
-    """Leader to follower: I lead; `commit` is no further than what you hold. `context`: read round."""
+    """Leader to follower: I lead; `commit`, as far as you hold the log. `context`: read round."""
     HEARTBEAT_RESP = 9
     """`context` is echoed."""
     TRANSFER_LEADER = 13

@@ -30,12 +30,16 @@ class Ready:
     """Set if it differs from what the previous Ready said."""
     entries: Sequence[Entry]
     snapshot: SnapshotMeta | None
-    """A snapshot that replaces log and state machine. `committed` is then empty, `entries` follow it."""
+    """Replaces state machine and log: everything the journal holds, at any index, is void. Were
+    entries behind it to come back at a restart, this member's votes would no longer be sound.
+    `entries` and `committed` are then empty."""
     messages: Sequence[Message]
     committed: Sequence[Entry]
     """Entries to apply, contiguous, never handed out twice by one Raft."""
     read_states: Sequence[ReadState]
     aborted_reads: Sequence[bytes]
-    """Contexts of reads of this member that will get no answer: no leader, or the leader changed."""
+    """Contexts of this member's reads that get no answer: no leader, another one, or too many."""
     must_sync: bool
-    """True if term, vote, entries or snapshot changed; a change of commit alone may stay unsynced."""
+    """Whether term, vote, entries or snapshot changed. If commit alone did, writing it is enough,
+    as long as the next sync covers it: a member must not forget a membership change that was
+    committed before an entry it holds durably (thesis §4.1, with changes in force once applied)."""

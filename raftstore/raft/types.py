@@ -48,6 +48,10 @@ class HardState:
     commit: Index = NO_INDEX
 
 
+NO_HARD_STATE: Final = HardState()
+"""Of a member that never took part in anything."""
+
+
 class Role(enum.Enum):
     """A member's role. PRE_CANDIDATE asks whether it could win, without raising its term (§9.6)."""
 
@@ -78,6 +82,10 @@ class ConfState:
         assert not set(self.voters) & set(self.learners), self
 
 
+NOBODY: Final = ConfState()
+"""The membership that a joining member knows: none, until a leader tells it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotMeta:
     """The point in the log at which a snapshot stands, and the membership in force there.
@@ -88,7 +96,7 @@ class SnapshotMeta:
 
     index: Index = NO_INDEX
     term: Term = NO_TERM
-    conf_state: ConfState = ConfState()
+    conf_state: ConfState = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
