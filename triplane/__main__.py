@@ -1,0 +1,5 @@
+"""`python -m triplane`."""
+
+from triplane.cli import main
+
+main()

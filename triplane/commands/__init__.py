@@ -1,0 +1,1 @@
+"""The commands of `triplane`, by topic: how flags become calls and results become text."""

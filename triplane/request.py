@@ -1,0 +1,112 @@
+"""What the operator asked for, brought together with what the data directory already holds."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from triplane.configfile import load_topology
+from triplane.errors import CommandError
+from triplane.probe import is_own_address
+from triplane.topology import (
+    DEFAULT_RANGE,
+    Ports,
+    Topology,
+    addresses_needed,
+    check_replicas,
+    on_one_address,
+    plan_topology,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UpRequest:
+    """The flags of `up`; None where the operator did not say."""
+
+    replicas: int | None = None
+    apiservers: int | None = None
+    address_range: str | None = None
+    client_port: int | None = None
+    peer_port: int | None = None
+    apiserver_port: int | None = None
+    service_cidr: str | None = None
+    peer_proxy: bool = False
+
+
+def resolve_topology(request: UpRequest, data_dir: Path) -> Topology:
+    """The cluster to start: what `data_dir` holds, else what was asked for, else the default.
+
+    API servers keep no state, so their number may change from run to run; members and addresses are
+    part of the stored data. Raises UsageError for a request that makes no cluster, CommandError for
+    one that is not the cluster in `data_dir`.
+    """
+    if request.replicas is not None:
+        check_replicas(request.replicas)
+    saved = load_topology(data_dir)
+    if saved is None:
+        return _new_topology(request)
+    merged = _merge(request, saved)
+    _check_same_cluster(request, saved, merged, data_dir)
+    return merged
+
+
+def _new_topology(request: UpRequest) -> Topology:
+    topology = _plan(request)
+    if request.address_range is None and not all(map(is_own_address, addresses_needed(topology))):
+        return on_one_address(topology)
+    return topology
+
+
+def _plan(request: UpRequest) -> Topology:
+    return plan_topology(
+        replicas=3 if request.replicas is None else request.replicas,
+        apiservers=3 if request.apiservers is None else request.apiservers,
+        address_range=request.address_range or DEFAULT_RANGE,
+        ports=Ports(
+            client=request.client_port or Ports().client,
+            peer=request.peer_port or Ports().peer,
+            apiserver=request.apiserver_port or Ports().apiserver,
+        ),
+        vip_port=request.apiserver_port or Ports().apiserver,
+        service_cidr=request.service_cidr or "10.96.0.0/12",
+        peer_proxy=request.peer_proxy,
+    )
+
+
+def _merge(request: UpRequest, saved: Topology) -> Topology:
+    first = saved.nodes[0]
+    merged = _plan(
+        UpRequest(
+            replicas=request.replicas or saved.replicas,
+            apiservers=saved.apiservers if request.apiservers is None else request.apiservers,
+            address_range=request.address_range or saved.address_range,
+            client_port=request.client_port or first.client_port,
+            peer_port=request.peer_port or first.peer_port,
+            apiserver_port=request.apiserver_port or saved.vip_port,
+            service_cidr=request.service_cidr or saved.service_cidr,
+            peer_proxy=request.peer_proxy,
+        )
+    )
+    return on_one_address(merged, saved.vip_host) if saved.shares_one_address else merged
+
+
+def _check_same_cluster(
+    request: UpRequest, saved: Topology, merged: Topology, data_dir: Path
+) -> None:
+    if merged.replicas != saved.replicas:
+        raise CommandError(
+            f"{data_dir} holds a cluster of {saved.replicas} members, not of {merged.replicas}",
+            f"use --replicas {saved.replicas}, or another --data-dir for a new cluster",
+        )
+    if merged.service_cidr != saved.service_cidr:
+        raise CommandError(
+            f"{data_dir} holds a cluster with the service range {saved.service_cidr}",
+            "use that one, or another --data-dir for a new cluster",
+        )
+    # The peer proxy moves only what a member listens on, which is not stored.
+    old = [replace(node, peer_listen_port=0) for node in saved.nodes]
+    new = [replace(node, peer_listen_port=0) for node in merged.nodes]
+    shared = min(len(old), len(new))
+    if old[:shared] != new[:shared] or merged.vip_address != saved.vip_address:
+        raise CommandError(
+            f"{data_dir} holds a cluster at {saved.vip_address} with other addresses or ports",
+            "leave out the flags for addresses and ports, or use another --data-dir",
+        )
