@@ -12,14 +12,15 @@ from apiserver.registry.strategy import Rules, Strategy
 
 __all__ = ["Rules", "Strategy", "strategy_for"]
 
-_strategies: dict[Resource, Strategy] = {}
+_strategies: dict[tuple[str, str, str], Strategy] = {}
 _COMMON = Rules()
 
 
 def strategy_for(resource: Resource) -> Strategy:
     """The strategy of a resource; the same object at each call."""
-    strategy = _strategies.get(resource)
+    key = (resource.group, resource.version, resource.plural)
+    strategy = _strategies.get(key)
     if strategy is None:
         rules = RULES.get((resource.group, resource.kind), _COMMON)
-        strategy = _strategies[resource] = Strategy(resource, rules)
+        strategy = _strategies[key] = Strategy(resource, rules)
     return strategy

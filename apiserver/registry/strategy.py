@@ -97,7 +97,7 @@ class Strategy:
         return errors
 
     def prepare_for_update(self, new: Json, old: Json) -> None:
-        """Keep status and server-set metadata of `old`; raise the generation if the spec changed."""
+        """Keep status and server-set metadata of `old`; a changed spec raises the generation."""
         objectmeta.inherit_metadata(new["metadata"], old["metadata"])
         if self.has_status:
             _keep(new, old, "status")
