@@ -88,7 +88,10 @@ def decode_body(
     if not isinstance(document.value, dict):
         shape = codec.MismatchError(document.value, _META_TYPE).text()
         raise unreadable(target.kind, body, shape)
-    return decode(target, document.value, validation=validation, duplicates=document.duplicates)
+    findings = list(document.yaml_findings)
+    if document.with_duplicates is not None:
+        findings += codec.strict_findings(target.type_name, document.with_duplicates)
+    return decode(target, document.value, validation=validation, findings=findings)
 
 
 _META_TYPE = (
@@ -122,7 +125,8 @@ def decode(
 ) -> Decoded:
     """Decode a parsed document in place: check types, drop what is unknown, set defaults.
 
-    `findings` are what strict decoding already objects to. The result always has `apiVersion`, `kind` and `metadata`. Raises ApiError 400.
+    `findings` are what strict decoding already objects to. The result always has
+    `apiVersion`, `kind` and `metadata`. Raises ApiError 400.
     """
     _check_kind(target, document)
     try:
