@@ -64,6 +64,11 @@ class DataDir:
     def admin_kubeconfig(self) -> Path:
         return self.root / "admin.conf"
 
+    @property
+    def proxy_control(self) -> Path:
+        """The control socket of the peer proxy."""
+        return self.run / "peerproxy.sock"
+
     def store_of(self, node: str) -> Path:
         return self.root / "nodes" / node / "raftstore"
 
@@ -190,7 +195,7 @@ def _peer_proxy(topology: Topology, data: DataDir) -> Component:
         kind=Kind.PEER_PROXY,
         node="net",
         module="chaos.live.proxy",
-        flags=("--members", links, "--control", str(data.run / "peerproxy.sock")),
+        flags=("--members", links, "--control", str(data.proxy_control)),
         listeners=tuple(
             Listener(member.address, member.peer_port, f"the peers of {member.name}")
             for member in topology.members

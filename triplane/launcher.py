@@ -28,6 +28,8 @@ READY_TIMEOUT_S = 60.0
 """How long a cluster may take to be ready on the slowest machine that we know of."""
 LOCK_WAIT_S = 30.0
 """How long to wait for another command that starts or stops components; `up` does not wait."""
+SOCKET_PATH_MAX = 103
+"""What fits into `sun_path` everywhere: 104 bytes with its end on macOS, 108 on Linux."""
 _POLL_S = 0.03
 
 
@@ -140,6 +142,11 @@ class Launcher:
 
     def _prepare(self) -> None:
         now = datetime.now(UTC)
+        if self.topology.peer_proxy and len(str(self.data.proxy_control)) > SOCKET_PATH_MAX:
+            raise CommandError(
+                f"{self.data.proxy_control} is too long for a socket's path",
+                f"choose a --data-dir whose path is at most {SOCKET_PATH_MAX - 20} characters long",
+            )
         ensure_pki(self.data.root, self.topology.certificate_names(), now=now)
         for member in self.topology.members:
             make_private_directory(self.data.store_of(member.name))

@@ -166,7 +166,6 @@ async def _collect(launcher: Launcher) -> ClusterStatus:
 
 async def _ask_store(launcher: Launcher) -> tuple[tuple[MemberStatus, ...], str | None]:
     from etcdclient.client import EtcdClient
-
     from etcdclient.tls import TlsFiles
 
     pki = launcher.data.pki / "etcd"
