@@ -265,8 +265,7 @@ def _vip_text(vip: VipStatus) -> str:
         for name, pid in vip.agents
     ]
     state = "ready" if vip.error is None else f"not ready: {vip.error}"
-    heading = ("VIP AGENT", "PID", f"STATE OF {vip.address}: {state.upper()}")
-    return table(heading, rows)
+    return table(("VIP AGENT", "PID", f"{vip.address} ({state})"), rows)
 
 
 def _pid_text(pid: int | None) -> str:
