@@ -123,17 +123,18 @@ class Launcher:
         processes.send(self._require(name), number)
 
     def ended(self) -> list[tuple[Running, int | None]]:
-        """Components that this launcher started and that ended by themselves, each told once.
+        """Components that this launcher started and that died since, each told once.
 
-        With the exit code, negative for a signal. Stopped and killed ones are not among them.
+        With the exit code, negative for a signal. Those that were stopped in order are not among
+        them: they exit with 0, or their pid file is gone.
         """
+        dead = [running for running in self._started.values() if not processes.is_alive(running)]
         told = []
-        for name, running in list(self._started.items()):
-            if processes.is_alive(running):
-                continue
-            del self._started[name]
-            if self._pid_file_names(running):
-                told.append((running, processes.reap(running)))
+        for running in dead:
+            del self._started[running.name]
+            code = processes.reap(running)
+            if code != 0 and self._pid_file_names(running):
+                told.append((running, code))
         return told
 
     def last_log_line(self, running: Running) -> str:

@@ -50,9 +50,19 @@ def resolve_topology(request: UpRequest, data_dir: Path) -> Topology:
 
 def _new_topology(request: UpRequest) -> Topology:
     topology = _plan(request)
-    if request.address_range is None and not all(map(is_own_address, addresses_needed(topology))):
-        return on_one_address(topology)
-    return topology
+    if request.address_range is not None or has_addresses(topology):
+        return topology
+    if request.peer_proxy:
+        raise CommandError(
+            "the fault network tells members apart by address, and this machine has only 127.0.0.1",
+            f"add the others to its loopback: {', '.join(addresses_needed(topology))}",
+        )
+    return on_one_address(topology)
+
+
+def has_addresses(topology: Topology) -> bool:
+    """Whether this machine has every address of the cluster: Linux does, macOS only 127.0.0.1."""
+    return all(map(is_own_address, addresses_needed(topology)))
 
 
 def _plan(request: UpRequest) -> Topology:
