@@ -238,3 +238,9 @@ def too_large_resource_version(wanted: int, current: int) -> ApiError:
     details = Details(causes=(cause,), retry_after_seconds=1)
     message = f"Timeout: Too large resource version: {wanted}, current: {current}"
     return ApiError(504, "Timeout", message, details)
+
+
+def unprocessable() -> ApiError:
+    """422 for a JSON patch that does not apply; the original says no more than this."""
+    message = "the server rejected our request due to an error in our request"
+    return ApiError(422, "Invalid", message, Details())
