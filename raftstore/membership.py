@@ -146,6 +146,18 @@ class Membership:
         named.clientURLs.extend(attributes.client_urls)
         self._members[MemberId(attributes.member_id)] = named
 
+    def replace_by(self, other: Membership) -> None:
+        """Become `other`, as a snapshot or the data directory has it."""
+        self.cluster_id = other.cluster_id
+        self._members = dict(other._members)
+        self._removed = set(other._removed)
+
+    def copy(self) -> Membership:
+        """The membership as of now, whatever is applied later."""
+        fresh = Membership(self.cluster_id)
+        fresh.replace_by(self)
+        return fresh
+
     def to_json(self) -> bytes:
         """One stable rendering, for the identity file and for snapshots."""
         members = [

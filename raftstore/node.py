@@ -1,87 +1,655 @@
 """One member of the store: the Ready loop, and what the services in front of it may ask.
 
-Owns the order persist -> send -> apply -> answer; it stands in this module and nowhere else
-(etcd-io/raft doc.go). Nothing is sent or answered before the entries it depends on are synced.
+Owns the order persist -> send -> apply -> answer; it stands in `_turn` and what it calls, and nowhere
+else (etcd-io/raft doc.go). Nothing is sent or answered before what it depends on is synced.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from etcdclient.pb.rpc_pb2 import Member
+from raftstore import errors
 from raftstore.config import NodeConfig
+from raftstore.engine.native import assemble
+from raftstore.engine.protocol import AppliedBatch, NodeStatus, StateMachine
+from raftstore.engine.recovery import Recovered, recover
+from raftstore.errors import StoreError
+from raftstore.leader_tasks import answer_question, tick_leases
 from raftstore.membership import Membership
-from raftstore.pb.command_pb2 import Command, ConfChange
+from raftstore.pb.command_pb2 import Command, CommandBatch, ConfChange
 from raftstore.pb.peer_pb2 import LeaderAnswer, LeaderQuestion
-from raftstore.raft.types import MemberId, Role
+from raftstore.proposals import Proposals, Waiting, encode_command_batch
+from raftstore.raft.messages import Message, MessageKind
+from raftstore.raft.ready import Ready
+from raftstore.raft.types import (
+    NO_MEMBER,
+    ConfChangeKind,
+    Entry,
+    EntryKind,
+    Index,
+    MemberId,
+    ProposalDropped,
+    Role,
+    SnapshotMeta,
+    SoftState,
+    Term,
+)
+from raftstore.raft.types import ConfChange as RaftConfChange
+from raftstore.reads import ReadRounds
+from raftstore.transport.network import Network
+from raftstore.transport.snapshot_stream import TransferError
+from raftstore.wal.codec import SnapshotMark
+from raftstore.wal.worker import Fatal, end_process
 
 if TYPE_CHECKING:
     from raftstore.apply import ApplyResult
-    from raftstore.lease.lessor import Lessor
-    from raftstore.mvcc.store import Store
+    from raftstore.lease import Lessor
+    from raftstore.mvcc import Store
 
+__all__ = ["AppliedBatch", "Node", "NodeStatus", "StateMachine"]
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class NodeStatus:
-    """Where this member stands at this moment. `leader` is 0 when none is known."""
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
-    member_id: int
-    cluster_id: int
-    leader: int
-    role: Role
-    term: int
-    commit_index: int
-    applied_index: int
-    is_learner: bool
-    journal_bytes: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AppliedBatch:
-    """What one turn of the loop applied, in log order. `restored`: a snapshot replaced the state."""
-
-    applied_index: int
-    results: Sequence[ApplyResult]
-    restored: bool
-
-
-class StateMachine(Protocol):
-    """What the node drives: `raftstore.apply.Applier`, or a smaller machine in tests."""
-
-    @property
-    def store(self) -> Store: ...
-    @property
-    def lessor(self) -> Lessor: ...
-    def apply(self, index: int, command: Command, /) -> ApplyResult: ...
-    def snapshot_chunks(self) -> Iterator[bytes]: ...
-    def restore(self, chunks: Iterable[bytes], /) -> None: ...
+NO_LEADER_ELECTIONS = 3
+"""Callers are told that there is no leader after so many election timeouts without one."""
+COMPACTION_RECORDS_PER_TURN = 500
+PUBLISH_RETRY_S = 0.5
 
 
 class Node:
-    """One running member; `async with` starts and stops it. All methods belong to one event loop."""
+    """One running member; `async with` starts and stops it. All methods belong to one event loop.
 
-    def __init__(self, config: NodeConfig, machine: StateMachine) -> None: ...
-    async def __aenter__(self) -> Self: ...
+    `machine` is written only by this node, in log order. Construction touches nothing; entering
+    locks and reads the data directory, listens for peers, and raises what `recover` and
+    `Network.start` raise. Whatever fails later and cannot be survived goes to `on_fatal`, which by
+    default ends the process.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        machine: StateMachine,
+        members: Membership,
+        *,
+        on_fatal: Fatal = end_process,
+    ) -> None:
+        config.check()
+        self.config = config
+        self.machine = machine
+        self._members = members
+        self._on_fatal = on_fatal
+        self._callbacks: list[Callable[[AppliedBatch], None]] = []
+        self._stopped = False
+        self._scheduled = False
+        self._persisting = False
+        self._applied_term = Term(0)
+        self._applied_index = Index(0)
+        self._leader = NO_MEMBER
+        self._role = Role.FOLLOWER
+        self._leaderless_since = 0.0
+        self._tasks_owned: set[asyncio.Task[None]] = set()
+        self._leader_waiters: set[asyncio.Future[None]] = set()
+
+    # Life
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        recovered = recover(self.config)
+        try:
+            self._build(recovered)
+            await self._tasks.__aenter__()
+        except BaseException:
+            recovered.lock.close()
+            raise
+        try:
+            await self._network.start()
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+        self._spawn(self._tick_for_ever(), "raft-ticks")
+        self._spawn(self._publish(), "publish-attributes")
+        if len(self._raft.conf_state.voters) == 1:
+            self._raft.campaign()
+        self._wake()
+        return self
+
+    def _build(self, recovered: Recovered) -> None:
+        config = self.config
+        self.member_id = recovered.member_id
+        self._members.replace_by(recovered.membership)
+        if recovered.chunks:
+            self.machine.restore(recovered.chunks)
+        self._take_over(recovered.log.snapshot)
+        self._parts = assemble(config, recovered, self._fail)
+        self._raft = self._parts.raft
+        self._journal = self._parts.journal
+        self._snapshotting = self._parts.snapshotting
+        timeout_s = config.request_timeout_ms / 1_000
+        nonce = secrets.randbits(40)
+        self._proposals: Proposals[ApplyResult] = Proposals(
+            config.limits, first_id=self.member_id << 48 & 2**64 - 1 | nonce, timeout_s=timeout_s
+        )
+        self._changes: Proposals[list[Member] | StoreError] = Proposals(
+            dataclasses.replace(config.limits, batch_commands_max=1, waiting_proposals_max=16),
+            first_id=secrets.randbits(63),
+            timeout_s=timeout_s,
+        )
+        self._reads = ReadRounds(
+            config.limits,
+            context_prefix=self.member_id.to_bytes(8, "big") + secrets.token_bytes(8),
+            timeout_s=timeout_s,
+            retry_s=config.election_ms / 1_000,
+        )
+        self._tasks = asyncio.TaskGroup()
+        self._network = Network(
+            config=config,
+            self_id=self.member_id,
+            membership=self._members,
+            events=self,
+            snapshots=recovered.snapshots,
+            worker=self._parts.snapshot_worker,
+            tasks=self._tasks,
+        )
+        self._leaderless_since = self._loop.time()
+
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self._stopped = True
+        for task in self._tasks_owned:
+            task.cancel()
+        await self._network.stop()
+        for waiting in (self._proposals, self._changes, self._reads):
+            waiting.stop()
+        await self._tasks.__aexit__(None, None, None)
+        await asyncio.to_thread(self._parts.close)
+
+    def _fail(self, error: BaseException) -> None:
+        """This member cannot go on: neither answer nor write anything more."""
+        self._stopped = True
+        self._on_fatal(error)
+
+    # What the services ask
 
     @property
-    def store(self) -> Store: ...
+    def store(self) -> Store:
+        """The key space, as applied here. Read only."""
+        return self.machine.store
+
     @property
-    def lessor(self) -> Lessor: ...
+    def lessor(self) -> Lessor:
+        """The leases, as applied here. Read only, but for `keep_alive` by `on_question`."""
+        return self.machine.lessor
+
     @property
-    def members(self) -> Membership: ...
-    async def propose(self, command: Command) -> ApplyResult: ...
-    async def propose_conf_change(self, change: ConfChange) -> list[Member]: ...
-    async def read_index(self) -> None: ...
-    async def ask_leader(self, question: LeaderQuestion) -> LeaderAnswer: ...
-    def status(self) -> NodeStatus: ...
-    async def transfer_leadership(self, to: MemberId) -> None: ...
-    def on_applied(self, callback: Callable[[AppliedBatch], None]) -> None: ...
+    def members(self) -> Membership:
+        """The membership, as applied here. Read only."""
+        return self._members
+
+    def on_applied(self, callback: Callable[[AppliedBatch], None]) -> None:
+        """Call `callback` after each turn that applied something, before anybody is answered."""
+        self._callbacks.append(callback)
+
+    async def propose(self, command: Command) -> ApplyResult:
+        """Replicate a command; returns once it is durable on a majority and applied here.
+
+        Sets `command.id`. The result carries the error of the command itself, if it had one; a
+        StoreError raised here says whether the command definitely did not happen.
+        """
+        if command.ByteSize() > self.config.request_bytes_max:
+            raise errors.request_too_large()
+        self._check_running()
+        future: asyncio.Future[ApplyResult] = self._loop.create_future()
+        self._proposals.add(command, future, self._loop.time())
+        self._wake()
+        return await future
+
+    async def propose_conf_change(self, change: ConfChange) -> list[Member]:
+        """Change the membership by one member; returns it once the change is in force here.
+
+        Sets `change.id`. Raises StoreError, as `propose`, and when the change does not fit.
+        """
+        self._check_running()
+        refusal = self._members.check(change)
+        if refusal is not None:
+            raise refusal
+        future: asyncio.Future[list[Member] | StoreError] = self._loop.create_future()
+        self._changes.add(change, future, self._loop.time())
+        self._wake()
+        result = await future
+        if isinstance(result, StoreError):
+            raise result
+        return result
+
+    async def read_index(self) -> None:
+        """Return once everything acknowledged anywhere before this call is applied here."""
+        self._check_running()
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._reads.add(future, self._loop.time())
+        self._wake()
+        await future
+
+    async def ask_leader(self, question: LeaderQuestion) -> LeaderAnswer:
+        """Ask what only the leader knows; answered here if this member leads.
+
+        Raises StoreError if no leader answers in time; the leader's own refusal is in the answer.
+        """
+        self._check_running()
+        try:
+            async with asyncio.timeout(self.config.request_timeout_ms / 1_000):
+                while self._leader == NO_MEMBER:
+                    await self._leader_change()
+                if self._leader == self.member_id:
+                    return await self.on_question(question)
+                return await self._network.ask(self._leader, question)
+        except TimeoutError:
+            raise errors.timed_out(definite=False) from None
+
+    async def transfer_leadership(self, to: MemberId) -> None:
+        """Hand leadership to voter `to`; returns once this member sees it lead.
+
+        Raises StoreError if it is no voter, or does not take over within an election timeout or so.
+        """
+        self._check_running()
+        if to not in self._raft.conf_state.voters:
+            raise errors.bad_leader_transferee()
+        if self._leader == NO_MEMBER:
+            raise errors.no_leader()
+        self._raft.transfer_leadership(to)
+        self._wake()
+        try:
+            async with asyncio.timeout(2 * self.config.election_ms / 1_000):
+                while self._leader != to:
+                    await self._leader_change()
+        except TimeoutError:
+            raise errors.timed_out_leader_transfer() from None
+
+    async def snapshot(self) -> Index:
+        """Take a snapshot of everything applied so far; returns its index once it is durable."""
+        index = self._applied_index
+        await self._take_snapshot()
+        return index
+
+    def status(self) -> NodeStatus:
+        """Where this member stands at this moment."""
+        return NodeStatus(
+            member_id=self.member_id,
+            cluster_id=self._members.cluster_id,
+            leader=self._leader,
+            role=self._role,
+            term=self._raft.term,
+            commit_index=self._raft.commit_index,
+            applied_index=self._applied_index,
+            is_learner=self.member_id in self._raft.conf_state.learners,
+            journal_bytes=self._journal.size_bytes,
+        )
+
+    def _check_running(self) -> None:
+        if self._stopped:
+            raise errors.stopped(definite=True)
+
+    async def _leader_change(self) -> None:
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._leader_waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._leader_waiters.discard(waiter)
+
+    # What the network reports
+
+    def on_messages(self, messages: Sequence[Message]) -> None:
+        """Peers said something."""
+        if self._stopped:
+            return
+        try:
+            for message in messages:
+                if message.kind == MessageKind.SNAP and message.snapshot is not None:
+                    self._snapshotting.received(message.snapshot.index, message.snapshot.term)
+                self._raft.step(message)
+        except Exception as error:  # noqa: BLE001 - whatever it was, this member's state is in doubt
+            self._fail(error)
+            return
+        self._wake()
+
+    def on_unreachable(self, member_id: MemberId) -> None:
+        """Messages to a member were lost."""
+        self._raft.report_unreachable(member_id)
+
+    def on_snapshot_sent(self, member_id: MemberId, *, ok: bool) -> None:
+        """The transfer of a snapshot has ended."""
+        self._raft.report_snapshot(member_id, ok=ok)
+        self._wake()
+
+    def check_snapshot(self, message: Message) -> SnapshotMeta:
+        """Whether a snapshot that a peer offers is wanted. Raises TransferError."""
+        meta = message.snapshot
+        if meta is None or meta.index <= self._raft.commit_index:
+            raise TransferError("it is not ahead of what is committed here")
+        if message.term < self._raft.term:
+            raise TransferError("its sender is a leader of an older term")
+        return meta
+
+    async def on_question(self, question: LeaderQuestion) -> LeaderAnswer:
+        """Answer a question as the leader. Refusals are in the answer, as etcd's texts."""
+        try:
+            # Only a leader that a majority still follows knows how long leases last.
+            await self.read_index()
+            if self._leader != self.member_id:
+                raise errors.not_leader()
+            return answer_question(self.lessor, question)
+        except StoreError as error:
+            return LeaderAnswer(id=question.id, error=error.text)
+
+    # Time
+
+    async def _tick_for_ever(self) -> None:
+        interval_s = self.config.heartbeat_ms / 1_000
+        before = self._loop.time()
+        due = before + interval_s
+        while True:
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            now = self._loop.time()
+            # A loop that stalled has missed ticks; to make them up would depose a healthy leader.
+            due = max(due + interval_s, now + interval_s / 2)
+            if self._stopped:
+                return
+            self._on_tick(now, elapsed_ms=int((now - before) * 1_000))
+            before = now
+
+    def _on_tick(self, now: float, *, elapsed_ms: int) -> None:
+        self._raft.tick()
+        if self._role is Role.LEADER:
+            tick_leases(self.lessor, elapsed_ms, self._propose_unattended)
+        waiting = (self._proposals, self._changes, self._reads)
+        for waiters in waiting:
+            waiters.expire(now)
+        patience_s = NO_LEADER_ELECTIONS * self.config.election_ms / 1_000
+        if self._leader == NO_MEMBER and now - self._leaderless_since > patience_s:
+            for waiters in waiting:
+                waiters.no_leader(now - patience_s)
+        self._wake()
+
+    def _propose_unattended(self, command: Command) -> None:
+        """Propose something that nobody waits for; the lessor asks again if it is lost."""
+        future: asyncio.Future[ApplyResult] = self._loop.create_future()
+        future.add_done_callback(_retrieve)
+        try:
+            self._proposals.add(command, future, self._loop.time())
+        except StoreError as error:
+            log.warning("leases: %s", error.text)
+
+    async def _publish(self) -> None:
+        """Make our name and client URLs known, as etcd's publish does, until it has worked."""
+        while True:
+            command = Command()
+            command.member_attributes.member_id = self.member_id
+            command.member_attributes.name = self.config.name
+            command.member_attributes.client_urls.extend(self.config.advertise_client_urls)
+            try:
+                await self.propose(command)
+            except StoreError as error:
+                log.info("publishing this member's attributes: %s; trying again", error.text)
+                await asyncio.sleep(PUBLISH_RETRY_S)
+            else:
+                return
+
+    # The Ready loop: persist -> send -> apply -> answer
+
+    def _wake(self) -> None:
+        if not self._scheduled and not self._stopped:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if self._stopped:
+            return
+        try:
+            self._hand_over()
+            if not self._persisting:
+                if self._raft.has_ready():
+                    self._persist(self._raft.ready())
+                elif self._snapshotting.pending_mark is not None:
+                    self._persist(None)
+            self._compact_some()
+        except Exception as error:  # noqa: BLE001 - whatever it was, this member's state is in doubt
+            self._fail(error)
+
+    def _hand_over(self) -> None:
+        """Give Raft what waits: reads at once, one batch of proposals at a time."""
+        now = self._loop.time()
+        has_leader = self._raft.leader != NO_MEMBER
+        context = self._reads.next_context(now, has_leader=has_leader)
+        if context is not None:
+            self._raft.read_index(context)
+        if not has_leader:
+            return
+        self._hand_over_batch(
+            self._proposals,
+            lambda batch: self._raft.propose(encode_command_batch(batch)),
+            now,
+        )
+        self._hand_over_batch(
+            self._changes, lambda batch: self._raft.propose_conf_change(batch[0].data), now
+        )
+
+    def _hand_over_batch(
+        self, proposals: Proposals[T], propose: Callable[[list[Waiting[T]]], None], now: float
+    ) -> None:
+        if not proposals.may_send(now, 2 * self.config.heartbeat_ms / 1_000):
+            return
+        batch = proposals.next_batch()
+        if not batch:
+            return
+        try:
+            propose(batch)
+        except ProposalDropped:
+            proposals.give_back(batch, now)
+        else:
+            proposals.handed_over(batch, self._raft.term, now)
+
+    def _persist(self, ready: Ready | None) -> None:
+        """Step 1: make durable what the rest of this Ready promises."""
+        pending = self._snapshotting.pending_mark
+        mark = None if pending is None else pending[0]
+        if ready is not None and ready.soft_state is not None:
+            self._on_soft_state(ready.soft_state)
+        if ready is not None and ready.snapshot is not None:
+            mark = SnapshotMark(ready.snapshot.index, ready.snapshot.term, reset=True)
+        if ready is not None and not ready.must_sync and mark is None:
+            if ready.hard_state is not None:
+                self._journal.defer(ready.hard_state)
+            self._on_durable(ready, None)
+            return
+        self._persisting = True
+        self._journal.append(
+            ready.hard_state if ready is not None else None,
+            ready.entries if ready is not None else (),
+            mark,
+            lambda: self._on_durable(ready, mark),
+        )
+
+    def _on_durable(self, ready: Ready | None, mark: SnapshotMark | None) -> None:
+        """Step 2 to 4: what this Ready says is durable, so it may be sent, applied, answered."""
+        if self._stopped:
+            return
+        try:
+            if mark is not None and not mark.reset:
+                self._snapshotting.marked(self._raft)
+            if ready is None:
+                self._persisting = False
+            else:
+                self._send(ready.messages)
+                if ready.snapshot is not None:
+                    self._persisting = True
+                    self._spawn(self._install(ready), "install-snapshot")
+                    return
+                self._finish(ready)
+        except Exception as error:  # noqa: BLE001 - whatever it was, this member's state is in doubt
+            self._fail(error)
+        self._wake()
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        """Step 2. Proposals that could not even leave wait again: they surely did not happen."""
+        now = self._loop.time()
+        for message in self._network.send(messages):
+            if message.kind != MessageKind.PROP:
+                continue
+            for entry in message.entries:
+                if entry.kind == EntryKind.CONF_CHANGE:
+                    self._changes.not_sent([ConfChange.FromString(entry.data).id], now)
+                else:
+                    batch = CommandBatch.FromString(entry.data)
+                    self._proposals.not_sent([command.id for command in batch.commands], now)
+
+    def _finish(self, ready: Ready) -> None:
+        """Step 3 and 4: apply what is committed, answer, and tell Raft that all is done."""
+        results: list[ApplyResult] = []
+        for entry in ready.committed:
+            self._apply(entry, results)
+        for read in ready.read_states:
+            self._reads.confirmed(read.context, read.index)
+        for context in ready.aborted_reads:
+            self._reads.aborted(context)
+        self._raft.advance(ready)
+        self._persisting = False
+        if ready.committed or ready.snapshot is not None:
+            self._report(results, restored=ready.snapshot is not None)
+        self._reads.applied(self._applied_index)
+        if ready.committed and self._snapshotting.due(self._applied_index):
+            self._spawn(self._take_snapshot(), "snapshot")
+
+    def _apply(self, entry: Entry, results: list[ApplyResult]) -> None:
+        assert entry.index == self._applied_index + 1, (entry.index, self._applied_index)
+        if entry.term > self._applied_term:
+            self._applied_term = entry.term
+            self._proposals.term_applied(entry.term, complete=True)
+            self._changes.term_applied(entry.term, complete=True)
+        if entry.kind == EntryKind.CONF_CHANGE:
+            self._apply_conf_change(ConfChange.FromString(entry.data))
+        elif entry.data:
+            for command in CommandBatch.FromString(entry.data).commands:
+                result = self.machine.apply(entry.index, command)
+                results.append(result)
+                self._proposals.applied(command.id, result)
+        self._applied_index = entry.index
+
+    def _apply_conf_change(self, change: ConfChange) -> None:
+        refusal = self._members.check(change)
+        member = MemberId(change.member.ID)
+        if refusal is not None:
+            # Raft must see every such entry; an UPDATE changes nothing for it.
+            self._raft.apply_conf_change(RaftConfChange(ConfChangeKind.UPDATE, member))
+            self._changes.applied(change.id, refusal)
+            return
+        self._members.apply(change)
+        conf_state = self._raft.apply_conf_change(
+            RaftConfChange(ConfChangeKind(change.type), member)
+        )
+        assert conf_state == self._members.conf_state(), (conf_state, self._members.conf_state())
+        self._network.follow_membership()
+        self._changes.applied(change.id, self._members.all())
+        if self._members.get(self.member_id) is None:
+            log.warning("this member was removed from the cluster; it only waits to be stopped")
+
+    def _report(self, results: Sequence[ApplyResult], *, restored: bool) -> None:
+        self.machine.applied_index = self._applied_index
+        batch = AppliedBatch(applied_index=self._applied_index, results=results, restored=restored)
+        for callback in self._callbacks:
+            callback(batch)
+
+    def _on_soft_state(self, soft: SoftState) -> None:
+        if soft.leader != self._leader:
+            log.info(
+                "member %016x: leader %016x, term %d, %s",
+                self.member_id,
+                soft.leader,
+                self._raft.term,
+                soft.role.value,
+            )
+            if soft.leader == NO_MEMBER:
+                self._leaderless_since = self._loop.time()
+        self._leader = soft.leader
+        if (soft.role is Role.LEADER) != (self._role is Role.LEADER):
+            if soft.role is Role.LEADER:
+                self.lessor.promote(self.config.election_ms)
+            else:
+                self.lessor.demote()
+        self._role = soft.role
+        for waiter in self._leader_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # Snapshots
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Run work of ours beside the loop; whatever it raises ends this member."""
+        task = self._tasks.create_task(self._guard(work), name=name)
+        self._tasks_owned.add(task)
+        task.add_done_callback(self._tasks_owned.discard)
+
+    async def _guard(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it was, this member's state is in doubt
+            self._fail(error)
+
+    async def _take_snapshot(self) -> None:
+        """Write the state as of now to a file, slice by slice; `_turn` then marks it."""
+        await self._snapshotting.take(
+            self._applied_index,
+            self._applied_term,
+            self._members.copy(),
+            self.machine.snapshot_chunks(),
+        )
+        self._wake()
+
+    async def _install(self, ready: Ready) -> None:
+        """Step 3 for a snapshot from the leader, which is on disk and vouched for by now."""
+        meta = ready.snapshot
+        assert meta is not None
+        head, chunks = await self._parts.snapshot_worker.run(
+            lambda: self._parts.snapshots.read(meta.index, meta.term)
+        )
+        if self._stopped:
+            return
+        self.machine.restore(chunks)
+        self._members.replace_by(head.membership)
+        self._take_over(meta)
+        for waiters in (self._proposals, self._changes):
+            waiters.term_applied(meta.term, complete=False)
+        self._network.follow_membership()
+        self._snapshotting.installed(meta.index, meta.term)
+        log.info("snapshot at index %d installed", meta.index)
+        self._finish(ready)
+        self._wake()
+
+    def _take_over(self, snapshot: SnapshotMeta) -> None:
+        self._applied_index = self.machine.applied_index = snapshot.index
+        self._applied_term = snapshot.term
+
+    def _compact_some(self) -> None:
+        """Let the key space forget compacted revisions, a slice at a time."""
+        store = self.machine.store
+        if store.compaction_pending():
+            store.compaction_step(COMPACTION_RECORDS_PER_TURN)
+            self._wake()
+
+
+def _retrieve(future: asyncio.Future[ApplyResult]) -> None:
+    """Nobody waits for this one: its error is not news."""
+    if not future.cancelled():
+        future.exception()

@@ -6,6 +6,7 @@ loop, and never in the journal's thread: a snapshot must not delay a write.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Iterator
@@ -76,7 +77,8 @@ class SnapshotStore:
             for chunk in chunks:
                 for begin in range(0, len(chunk), self._chunk_bytes_max):
                     piece = chunk[begin : begin + self._chunk_bytes_max]
-                    await worker.run(lambda piece=piece: writer.write(encoder.chunk(piece)))
+                    encoded = encoder.chunk(piece)
+                    await worker.run(functools.partial(writer.write, encoded))
             await worker.run(lambda: writer.write(encoder.tail()))
             await worker.run(lambda: writer.publish(self.path(head.index, head.term)))
         finally:
@@ -156,7 +158,7 @@ class SnapshotReceiver:
         self._writer.write(data)
 
     def finish(self, expected: SnapshotMeta) -> SnapshotHead:
-        """Publish the snapshot, durable on return. Raises SnapshotDamagedError if it is not whole."""
+        """Publish the snapshot, durable on return. Raises SnapshotDamagedError unless whole."""
         head = _finished_head(self._decoder)
         if (head.index, head.term) != (expected.index, expected.term):
             raise SnapshotDamagedError(f"expected index {expected.index}, received {head.index}")

@@ -1,7 +1,7 @@
 """The thread that waits for the disk, so that the event loop never does.
 
 Owns one thread and the order of its jobs. A job that fails with OSError ends the process: after a
-failed fsync nobody knows what the disk holds (as PostgreSQL learned in 2018), so it is never retried.
+failed fsync nobody knows what the disk holds (PostgreSQL, 2018), so it is never retried.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Fatal = Callable[[BaseException], None]
 
 
 def end_process(error: BaseException) -> None:
-    """What a failed disk means: say so, and stop without running another line of ours."""
-    log.critical("the disk failed, this member stops now: %s", error)
+    """A failed disk, or a broken invariant: say so, and stop without another line of ours."""
+    log.critical("this member cannot go on and stops now: %s", error, exc_info=error)
     logging.shutdown()
     os._exit(1)
 

@@ -1,0 +1,114 @@
+"""When to take a snapshot, and what may be forgotten once it is durable.
+
+Owns the cycle: state to file (in slices, beside all other work), mark in the journal, then entries,
+segments and files that nobody needs any more. The previous snapshot stays until the next is marked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from raftstore.config import Limits
+from raftstore.membership import Membership
+from raftstore.raft.core import Raft
+from raftstore.raft.types import Index, Term
+from raftstore.snap.codec import SnapshotHead
+from raftstore.snap.store import SnapshotStore
+from raftstore.wal.codec import SnapshotMark
+from raftstore.wal.segment import Journal
+from raftstore.wal.worker import DiskWorker
+
+log = logging.getLogger(__name__)
+
+Point = tuple[Index, Term]
+
+
+class Snapshotting:
+    """The snapshot cycle of one member. All methods belong to the loop."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        snapshot_count: int,
+        store: SnapshotStore,
+        worker: DiskWorker,
+        journal: Journal,
+        newest: Point | None,
+    ) -> None:
+        self._limits = limits
+        self._snapshot_count = snapshot_count
+        self._store = store
+        self._worker = worker
+        self._journal = journal
+        self._newest = newest
+        self._previous: Point | None = None
+        self._last_size = 0
+        self._bytes_at_last = journal.appended_bytes
+        self._running = False
+        self._received: set[Point] = set()
+        self.pending_mark: tuple[SnapshotMark, SnapshotHead] | None = None
+        """A snapshot that is durable but not yet vouched for by the journal."""
+
+    def due(self, applied_index: int) -> bool:
+        """Whether enough was written since the last snapshot to pay for another.
+
+        Enough is the larger of the configured bytes and the last snapshot's own size, so that
+        snapshots cost at most as much as the journal; or the configured number of entries.
+        """
+        if self._running or self.pending_mark is not None:
+            return False
+        since = self._newest[0] if self._newest is not None else 0
+        written = self._journal.appended_bytes - self._bytes_at_last
+        enough = max(self._limits.snapshot_journal_bytes, self._last_size)
+        return applied_index > since and (
+            written >= enough or applied_index - since >= self._snapshot_count
+        )
+
+    async def take(
+        self, index: Index, term: Term, membership: Membership, chunks: Iterator[bytes]
+    ) -> None:
+        """Write the state at `index` to a file; `pending_mark` is set when it is durable."""
+        assert not self._running
+        self._running = True
+        try:
+            head = SnapshotHead(index, term, membership)
+            self._bytes_at_last = self._journal.appended_bytes
+            self._last_size = await self._store.save(head, chunks, self._worker)
+            if self._newest is not None and self._newest[0] >= index:
+                return  # one from the leader overtook it
+            self.pending_mark = SnapshotMark(index, term), head
+            log.info("snapshot at index %d is durable, %d bytes", index, self._last_size)
+        finally:
+            self._running = False
+
+    def marked(self, raft: Raft) -> None:
+        """The journal vouches for the pending snapshot: forget what it makes superfluous."""
+        assert self.pending_mark is not None
+        mark, head = self.pending_mark
+        self.pending_mark = None
+        self._previous, self._newest = self._newest, (mark.index, mark.term)
+        keep_behind = Index(max(0, mark.index - self._limits.snapshot_catch_up_entries))
+        raft.compact(keep_behind, head.meta)
+        self._clean()
+
+    def received(self, index: Index, term: Term) -> None:
+        """A snapshot from the leader is on disk and about to be stepped: do not remove it."""
+        self._received = {(index, term)}
+
+    def installed(self, index: Index, term: Term) -> None:
+        """A snapshot from the leader replaced state and log, and the journal says so."""
+        self._received.discard((index, term))
+        self.pending_mark = None
+        self._previous, self._newest = None, (index, term)
+        self._bytes_at_last = self._journal.appended_bytes
+        self._clean()
+
+    def _clean(self) -> None:
+        keep = {point for point in (self._newest, self._previous) if point is not None}
+        keep |= self._received
+        oldest = min(keep - self._received, default=None)
+        if oldest is not None:
+            self._journal.release(oldest[0])
+        self._worker.submit(lambda: self._store.remove_except(keep), lambda: None)
