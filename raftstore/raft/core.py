@@ -42,8 +42,10 @@ class Raft:
     term, is the only one of that term; own reads wait only while a leader is known.
     """
 
+    follower_type: type[Follower] = Follower
+    candidate_type: type[Candidate] = Candidate
     leader_type: type[Leader] = Leader
-    """Substituted by simulations that plant a bug."""
+    """Subclasses may name other roles: that is how simulations plant a bug."""
 
     def __init__(self, config: Config, log: RaftLog) -> None:
         """Start as a follower. `log` is as restored from storage, `config.hard_state` likewise.
@@ -61,7 +63,7 @@ class Raft:
         self.conf_state: ConfState = log.snapshot.conf_state
         self.messages: list[Message] = []
         log.commit_to(min(hard_state.commit, log.last_index))
-        self._role: Follower | Candidate | Leader = Follower(self)
+        self._role: Follower | Candidate | Leader = self.follower_type(self)
         self._election_elapsed = 0
         self._election_timeout = 0
         self._own_reads: dict[bytes, None] = {}
@@ -116,7 +118,7 @@ class Raft:
         if transfer:
             self.become_candidate(transfer=True)
         else:
-            self._enter(Candidate(self, pre_vote=True), NO_MEMBER)
+            self._enter(self.candidate_type(self, pre_vote=True), NO_MEMBER)
             self._request_votes(transfer=False)
 
     def step(self, message: Message) -> None:
@@ -316,7 +318,7 @@ class Raft:
         """
         match message.kind:
             case MessageKind.APP | MessageKind.HEARTBEAT | MessageKind.SNAP:
-                answer = MessageKind.APP_RESP
+                answer = MessageKind.HEARTBEAT_RESP  # It says nothing about our log.
             case MessageKind.VOTE:
                 answer = MessageKind.VOTE_RESP
             case MessageKind.PRE_VOTE:
@@ -380,13 +382,13 @@ class Raft:
     def become_follower(self, term: Term, leader: MemberId) -> None:
         """Follow `leader`, or nobody known yet, in `term`."""
         self._set_term(term)
-        self._enter(Follower(self), leader)
+        self._enter(self.follower_type(self), leader)
 
     def become_candidate(self, *, transfer: bool) -> None:
         """Raise the term, vote for ourselves, ask the others (§5.2)."""
         self._set_term(self.next_term)
         self.vote = self.id
-        self._enter(Candidate(self, pre_vote=False), NO_MEMBER)
+        self._enter(self.candidate_type(self, pre_vote=False), NO_MEMBER)
         self._request_votes(transfer=transfer)
 
     def become_leader(self) -> None:

@@ -65,6 +65,10 @@ class Follower:
         raft, log = self.raft, self.raft.log
         if log.pending_snapshot is not None:
             return  # The journal holds nothing yet that these entries could follow.
+        if not raft.conf_state.voters:
+            # A log without the membership at its beginning would make us believe in a wrong one.
+            raft.send(Message(kind=MessageKind.APP_RESP, to=message.from_, reject=True))
+            return
         if message.index < log.committed:
             # An old message. What is committed is equal everywhere, so say how far that is.
             self._acknowledge(message.from_, log.committed)

@@ -156,6 +156,9 @@ class Leader:
         progress.recent_active = True
         self.flush_due = True
         log = self.raft.log
+        if message.reject and message.index == 0:
+            progress.needs_snapshot = True
+            return
         if message.reject:
             hint = message.reject_hint
             if message.log_term > 0:
@@ -277,7 +280,7 @@ class Leader:
         raft, log = self.raft, self.raft.log
         prev = Index(progress.next - 1)
         prev_term = log.term_at(prev)
-        if prev_term is None:
+        if prev_term is None or progress.needs_snapshot:
             return self._send_snapshot(member, progress)
         entries: Sequence[Entry] = ()
         if not empty and prev < log.last_index:
@@ -297,9 +300,9 @@ class Leader:
         return True
 
     def _send_snapshot(self, member: MemberId, progress: Progress) -> bool:
-        if not progress.recent_active:
-            return False  # It would be wasted on a dead member.
         snapshot = self.raft.log.snapshot
+        if not progress.recent_active or snapshot.index == 0:
+            return False  # wasted on a dead member; or none was taken yet
         assert snapshot.index + 1 >= self.raft.log.first_index, "compacted beyond the snapshot"
         progress.become_snapshot(snapshot.index)
         self.raft.send(Message(kind=MessageKind.SNAP, to=member, snapshot=snapshot))

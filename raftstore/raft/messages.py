@@ -30,8 +30,8 @@ class MessageKind(enum.IntEnum):
     APP = 3
     """Leader to follower: `entries` follow the entry (`index`, `log_term`); `commit` (§5.3)."""
     APP_RESP = 4
-    """Log matches up to `index`; or `reject`: no entry (`index`), look at `reject_hint`/`log_term`.
-    Also the answer to a leader of an older term, which learns the newer term from it."""
+    """Log matches up to `index`; or `reject`: not there, perhaps at (`reject_hint`, `log_term`).
+    A reject of index 0, where all logs match, asks for a snapshot."""
     VOTE = 5
     """Candidate to voter: my log ends in (`index`, `log_term`) (§5.2). `context`: a transfer?"""
     VOTE_RESP = 6
@@ -40,7 +40,7 @@ class MessageKind(enum.IntEnum):
     HEARTBEAT = 8
     """Leader to follower: I lead; `commit`, as far as you hold the log. `context`: read round."""
     HEARTBEAT_RESP = 9
-    """`context` is echoed."""
+    """`context` is echoed. Also tells a leader of an older term that there is a newer one."""
     TRANSFER_LEADER = 13
     """Follower to leader: hand over leadership to the member in `index` (thesis §3.10)."""
     TIMEOUT_NOW = 14

@@ -29,6 +29,7 @@ class Progress:
         "_inflight_bytes_max",
         "_inflight_messages_max",
         "match",
+        "needs_snapshot",
         "next",
         "pending_snapshot",
         "probe_sent",
@@ -46,6 +47,8 @@ class Progress:
         self.probe_sent = False
         """In PROBE: the one message is on its way."""
         self.pending_snapshot: Index = NO_INDEX
+        self.needs_snapshot = False
+        """It knows no membership, so it cannot begin with our first entry."""
         self.recent_active = False
         """Heard from since the last CheckQuorum."""
         self.sent_commit: Index = NO_INDEX
@@ -99,6 +102,7 @@ class Progress:
         self.state = state
         self.probe_sent = False
         self.pending_snapshot = NO_INDEX
+        self.needs_snapshot = False
         self.sent_commit = NO_INDEX
         self._inflight.clear()
         self._inflight_bytes = 0

@@ -90,8 +90,9 @@ NOBODY: Final = ConfState()
 class SnapshotMeta:
     """The point in the log at which a snapshot stands, and the membership in force there.
 
-    A new cluster starts from index 0, term 0 with its first voters; a member that joins an
-    existing cluster starts from index 0, term 0 with nobody.
+    The first voters of a cluster start from index 0, term 0 with themselves as members. One that
+    joins later starts from index 0, term 0 too: with those same first voters if it knows them, so
+    that it can replay the log, else with nobody, and then waits for a snapshot.
     """
 
     index: Index = NO_INDEX

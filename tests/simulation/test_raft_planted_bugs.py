@@ -1,0 +1,224 @@
+"""The checks are checked: each bug planted here must be found within a bounded number of seeds.
+
+The bugs are those that real implementations had; S1, S8 and so on are the ones measured in
+PySyncObj (docs/adr/).
+"""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from raft_cluster import Cluster, Profile
+from raft_member import Plant
+
+from raftstore.raft import Entry, Index, Message, MessageKind, Raft, RaftLog, Term
+from raftstore.raft.candidate import Candidate
+from raftstore.raft.follower import Follower
+from raftstore.raft.leader import Leader
+from raftstore.raft.read_index import ReadQueue, ReadRound
+from raftstore.raft.types import MemberId
+
+SEEDS_MAX = 300
+NEVER = 1 << 30
+
+
+class HastyLeader(Leader):
+    """Commits what one member holds, itself included: a quorum that miscounts."""
+
+    def maybe_commit(self) -> None:
+        index = Index(max(progress.match for progress in self.progress.values()))
+        if index > self.raft.log.committed and self.may_commit(index):
+            self._uncommitted_bytes = 0
+            self.raft.log.commit_to(index)
+            self.flush_due = True
+
+
+class Figure8Leader(Leader):
+    """Commits entries of older terms by counting (§5.4.2)."""
+
+    def may_commit(self, index: Index) -> bool:
+        return True
+
+
+class LonelyReads(ReadQueue):
+    """Believes that it leads without asking anybody."""
+
+    def take_confirmed(self, leader: MemberId, voters: object) -> list[ReadRound]:
+        rounds, self._rounds = list(self._rounds), type(self._rounds)()
+        return rounds
+
+
+class LonelyReadLeader(Leader):
+    def __init__(self, raft: Raft) -> None:
+        super().__init__(raft)
+        self.reads = LonelyReads(raft.config.reads_max)
+
+
+class EarlyReadLeader(Leader):
+    """Serves reads before an entry of its own term is committed (§8)."""
+
+    def __init__(self, raft: Raft) -> None:
+        super().__init__(raft)
+        self.first_index = Index(0)
+
+
+class StaleAckRaft(Raft):
+    """Counts acknowledgements of an earlier leadership (S8)."""
+
+    def step(self, message: Message) -> None:
+        if message.kind is MessageKind.APP_RESP and message.term < self.term:
+            message = replace(message, term=self.term)
+            if not message.reject:
+                last = self.log.last_index
+                message = replace(message, index=Index(min(message.index, last)))
+        super().step(message)
+
+
+class TruncatingLog(RaftLog):
+    """Truncates behind every append, conflict or not (S1)."""
+
+    def maybe_append(self, prev_index: Index, prev_term: Term, entries: object) -> Index | None:
+        last = super().maybe_append(prev_index, prev_term, entries)  # type: ignore[arg-type]
+        if last is not None:
+            del self._entries[last - self._offset :]
+            self.stable = min(self.stable, last)
+            self.committed = min(self.committed, last)
+        return last
+
+
+class UnmatchedSnapshotFollower(Follower):
+    """Takes a snapshot's index for committed without looking at its own log (S2)."""
+
+    def on_snapshot(self, message: Message) -> None:
+        meta = message.snapshot
+        assert meta is not None
+        if meta.index <= self.raft.log.last_index:
+            self.raft.log.commit_to(meta.index)
+        super().on_snapshot(message)
+
+
+class EagerVoter(Raft):
+    """Votes for whoever asks, however little its log holds (§5.4.1)."""
+
+    def _on_vote_request(self, message: Message) -> None:
+        ours = self.log.is_up_to_date(message.index, message.log_term)
+        if not ours:
+            message = replace(message, index=Index(1 << 40), log_term=Term(1 << 40))
+        super()._on_vote_request(message)
+
+
+class TwiceCountingCandidate(Candidate):
+    """Counts every answer, also the second of the same voter (S9)."""
+
+    def _on_vote(self, message: Message) -> None:
+        if not message.reject:
+            for voter in self.raft.conf_state.voters:
+                if voter not in self.votes:
+                    self.votes[voter] = True
+                    break
+        self.maybe_decide()
+
+
+class UnguardedLeader(Leader):
+    """Accepts a membership change while another is under way (S6)."""
+
+    def propose(self, entry: Entry) -> None:
+        self.pending_conf_index = Index(0)
+        super().propose(entry)
+
+
+class HastyRaft(Raft):
+    leader_type = HastyLeader
+
+
+class Figure8Raft(Raft):
+    leader_type = Figure8Leader
+
+
+class LonelyReadRaft(Raft):
+    leader_type = LonelyReadLeader
+
+
+class EarlyReadRaft(Raft):
+    leader_type = EarlyReadLeader
+
+
+class UnmatchedSnapshotRaft(Raft):
+    follower_type = UnmatchedSnapshotFollower
+
+
+class TwiceCountingRaft(Raft):
+    candidate_type = TwiceCountingCandidate
+
+
+class UnguardedRaft(Raft):
+    leader_type = UnguardedLeader
+
+
+def tuned(seed: int, **changes: object) -> Profile:
+    """A random profile, bent towards where a bug lives."""
+    return replace(Profile.draw(Random(seed)), **changes)  # type: ignore[arg-type]
+
+
+PLANTS = {
+    "quorum miscounts": (Plant(raft_type=HastyRaft), {}),
+    "vote not persisted": (
+        Plant(vote_persisted=False),
+        {"voters": 3, "crash_every": 4, "transfer_every": 6, "delay_max": 400},
+    ),
+    "acknowledged before persisted": (Plant(send_before_persist=True), {"crash_every": 10}),
+    "commits an old term by counting (figure 8)": (
+        Plant(raft_type=Figure8Raft),
+        {"voters": 5, "crash_every": 6, "append_bytes_max": 1, "drop": 0.1, "delay_max": 400},
+    ),
+    "reads without a quorum": (
+        Plant(raft_type=LonelyReadRaft),
+        {"voters": 3, "partition_every": 12},
+    ),
+    "reads before its first commit": (
+        Plant(raft_type=EarlyReadRaft),
+        {"voters": 5, "transfer_every": 6, "delay_max": 400},
+    ),
+    "stale acknowledgement counted (S8)": (
+        Plant(raft_type=StaleAckRaft),
+        {"voters": 3, "crash_every": 10, "delay_max": 1000},
+    ),
+    "truncates behind every append (S1)": (Plant(log_type=TruncatingLog), {"duplicate": 0.2}),
+    "snapshot without a log match (S2)": (
+        Plant(raft_type=UnmatchedSnapshotRaft),
+        {"voters": 5, "compact_every": 4, "partition_every": 15},
+    ),
+    "votes for a shorter log": (Plant(raft_type=EagerVoter), {"crash_every": 15}),
+    "the same voter counted twice (S9)": (
+        Plant(raft_type=TwiceCountingRaft),
+        {"voters": 5, "duplicate": 0.2, "transfer_every": 6},
+    ),
+    "two membership changes at once (S6)": (
+        Plant(raft_type=UnguardedRaft),
+        {"voters": 2, "spares": 4, "conf_change_every": 1, "partition_every": 8},
+    ),
+}
+
+
+def seeds_to_find(plant: Plant, changes: dict[str, object]) -> int | None:
+    """How many seeds it takes until a check, or an assertion of the core, fails."""
+    for seed in range(SEEDS_MAX):
+        try:
+            Cluster(seed, plant=plant, profile=tuned(seed, **changes)).run()
+        except Exception:
+            return seed + 1
+    return None
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_planted_bug_is_found(name: str) -> None:
+    plant, changes = PLANTS[name]
+    assert seeds_to_find(plant, changes) is not None
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_without_the_bug_the_same_seeds_pass(name: str) -> None:
+    """So that a find is the bug's, not the profile's."""
+    _, changes = PLANTS[name]
+    for seed in range(8):
+        Cluster(seed, profile=tuned(seed, **changes)).run()
