@@ -35,9 +35,7 @@ class MediaType:
     def header(self) -> str:
         """The Content-Type of the answer."""
         if self.as_kind == "APIGroupDiscoveryList":
-            return (
-                f"{self.content_type};g={self.as_group};v={self.as_version};as={self.as_kind}"
-            )
+            return f"{self.content_type};g={self.as_group};v={self.as_version};as={self.as_kind}"
         return self.content_type
 
 
@@ -78,17 +76,15 @@ def _parse_clause(clause: str) -> tuple[float, str, dict[str, str]]:
     return quality, media.lower(), parameters
 
 
-def _satisfy(
-    content_type: str, parameters: dict[str, str], *, discovery: bool
-) -> MediaType | None:
+def _satisfy(content_type: str, parameters: dict[str, str], *, discovery: bool) -> MediaType | None:
     kind = parameters.get("as", "")
     group, version = parameters.get("g", ""), parameters.get("v", "")
     if not kind:
         return MediaType(content_type)
     if discovery:
-        if kind in _DISCOVERY_KINDS and group == "apidiscovery.k8s.io":
-            if version in ("v2", "v2beta1") and content_type == JSON:
-                return MediaType(content_type, kind, group, version)
+        known = kind in _DISCOVERY_KINDS and group == "apidiscovery.k8s.io"
+        if known and version in ("v2", "v2beta1") and content_type == JSON:
+            return MediaType(content_type, kind, group, version)
         return None
     if kind in _META_KINDS and group == "meta.k8s.io" and version in ("v1", "v1beta1"):
         return MediaType(content_type, kind, group, version)

@@ -20,7 +20,7 @@ from apiserver.store.index import KeyIndex, prefix_end
 from apiserver.store.objects import Event, StoredObject, UndecodableError
 from apiserver.store.watchers import Matches, Watcher, Watchers
 from etcdclient.client import EtcdClient
-from etcdclient.errors import EtcdError
+from etcdclient.errors import CompactedError, EtcdError
 from etcdclient.pb.kv_pb2 import Event as StoreEvent
 from etcdclient.pb.rpc_pb2 import RangeRequest, WatchCreateRequest, WatchResponse
 
@@ -35,14 +35,6 @@ BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 # A stream that delivers nothing for this long although someone waits for a newer revision is
 # taken for dead and opened anew.
 STALL_TIMEOUT_S: Final = 1.0
-
-
-class GapError(Exception):
-    """The store has compacted revisions that the cache has not seen."""
-
-    def __init__(self, compact_revision: int) -> None:
-        super().__init__(f"compacted up to {compact_revision}")
-        self.compact_revision = compact_revision
 
 
 class StalledError(Exception):
@@ -62,6 +54,8 @@ class Cacher:
         self._synced = asyncio.Event()
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._ticket = count()
+        # What the last failed attempt to follow the store ran into, for people to read.
+        self.last_error = ""
         self._stall: asyncio.Timeout | None = None
         self._stopping = False
         self._listeners: list[Callable[[Event], None]] = []
@@ -154,14 +148,15 @@ class Cacher:
                     self._wake_waiters()
                 failures = 0
                 await self._follow()
-            except GapError as gap:
-                log.warning("cache has a gap, listing anew: %s", gap)
+            except CompactedError as error:
+                log.warning("cache has a gap, listing anew: %s", error)
                 self._open_gap()
             except StalledError:
                 log.warning("watch of the store is silent at revision %d, reopening", self.revision)
             except EtcdError as error:
                 delay = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
                 failures += 1
+                self.last_error = str(error)
                 log.warning("store unreachable, next try in %.2f s: %s", delay, error)
                 await asyncio.sleep(delay)
 
@@ -204,9 +199,10 @@ class Cacher:
             async with asyncio.timeout(BACKFILL_TIMEOUT_S):
                 try:
                     await self._replay_past(start, target)
-                except GapError as gap:
-                    await self._replay_past(gap.compact_revision + 1, target)
-        except (TimeoutError, EtcdError, GapError) as error:
+                except CompactedError as error:
+                    first = error.compact_revision + 1 if error.compact_revision else target + 1
+                    await self._replay_past(first, target)
+        except (TimeoutError, EtcdError, StalledError) as error:
             log.info("watches resume from revision %d on only: %r", target, error)
             self._history.reset(target)
 
@@ -254,7 +250,7 @@ class Cacher:
     async def _stream(
         self, start: int, *, prev_kv: bool
     ) -> AsyncIterator[AsyncIterator[WatchResponse]]:
-        """A watch of all keys from `start`; raises `GapError` when that is compacted."""
+        """A watch of all keys from `start`; raises `CompactedError` when that is gone."""
         request = WatchCreateRequest(
             key=b"\0", range_end=b"\0", start_revision=start, prev_kv=prev_kv
         )
@@ -294,7 +290,7 @@ class Cacher:
 async def _checked(stream: AsyncIterator[WatchResponse]) -> AsyncIterator[WatchResponse]:
     async for response in stream:
         if response.compact_revision:
-            raise GapError(response.compact_revision)
+            raise CompactedError(compact_revision=response.compact_revision)
         if response.canceled:
             raise StalledError
         yield response

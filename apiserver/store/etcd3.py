@@ -28,7 +28,37 @@ from etcdclient.pb.rpc_pb2 import (
 # Each loss of a race means that someone else made progress; past this many we say so.
 ATTEMPTS_MAX: Final = 64
 
-Decide = Callable[[JsonObject], JsonObject | None]
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Decision: replace the object by this one."""
+
+    obj: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Decision: delete the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Decision: leave the object as it is."""
+
+
+KEEP: Final = Keep()
+Decision = Put | Remove | Keep
+Decide = Callable[[JsonObject], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The object as it is now, or was last when `removed`; `revision` is that of the change."""
+
+    stored: StoredObject
+    revision: int
+    written: bool
+    removed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,31 +131,39 @@ class Etcd3Store:
             return _stored(response.kvs[0])
         raise unknown_outcome(error) from error
 
-    async def guaranteed_update(
-        self, key: str, decide: Decide, cached: StoredObject | None
-    ) -> tuple[StoredObject, bool]:
-        """Replace the object at `key` by what `decide` makes of it; durable on return.
+    async def guaranteed_change(
+        self, key: str, decide: Decide, cached: StoredObject | None, *, dry_run: bool = False
+    ) -> Changed:
+        """Do to the object at `key` what `decide` says; durable on return.
 
-        `decide` gets a private copy with its resourceVersion and returns the new object, or None
-        for no change; it is called again on each lost race, and what it raises is final only for
-        a state that the store has confirmed. Tries `cached` first. Returns the object and whether
-        it was written. Raises `KeyGoneError` when there is none.
+        `decide` gets a private copy with its resourceVersion and is called again on each lost
+        race; what it raises, or its decision to keep, is final only for a state that the store
+        has confirmed. Tries `cached` first. A dry run decides but does not write. Raises
+        `KeyGoneError` when there is no object.
         """
         current = cached or await self._require(key)
         confirmed = cached is None
         for _ in range(ATTEMPTS_MAX):
             refusal: ApiError | None = None
+            op: RequestOp | None = None
+            decision: Decision = KEEP
             value = current.value()
             try:
-                decided = decide(current.fresh())
-                if decided is not None:
-                    value = encode_value(decided)
+                decision = decide(current.fresh())
             except ApiError as error:
                 refusal = error
-            if refusal is None and value != current.value():
-                response = await self._swap(current, _put(key, value))
+            if isinstance(decision, Remove):
+                op = RequestOp(request_delete_range=DeleteRangeRequest(key=key.encode()))
+            elif isinstance(decision, Put):
+                value = encode_value(decision.obj)
+                op = _put(key, value) if value != current.value() else None
+            if op is not None and not (dry_run and confirmed):
+                if dry_run:
+                    current, confirmed = await self._require(key), True
+                    continue
+                response = await self._swap(current, op)
                 if response.succeeded:
-                    return StoredObject(key, value, response.header.revision), True
+                    return _changed(current, decision, value, response.header.revision)
                 current, confirmed = _current(key, response), True
                 continue
             if not confirmed:
@@ -135,34 +173,9 @@ class Etcd3Store:
                     continue
             if refusal is not None:
                 raise refusal
-            return current, False
-        raise _too_many_races(key)
-
-    async def delete(
-        self, key: str, check: Callable[[JsonObject], None], cached: StoredObject | None
-    ) -> tuple[StoredObject, int]:
-        """Delete the object at `key` once `check` has let it pass; durable on return.
-
-        `check` raises to refuse, as in `guaranteed_update`. Returns the last state and the
-        revision of the deletion. Raises `KeyGoneError` when there is none.
-        """
-        current = cached or await self._require(key)
-        confirmed = cached is None
-        for _ in range(ATTEMPTS_MAX):
-            try:
-                check(current.decoded)
-            except ApiError:
-                seen = current.mod_revision
-                if not confirmed:
-                    current, confirmed = await self._require(key), True
-                if current.mod_revision == seen:
-                    raise
-                continue
-            op = RequestOp(request_delete_range=DeleteRangeRequest(key=key.encode()))
-            response = await self._swap(current, op)
-            if response.succeeded:
-                return current, response.header.revision
-            current, confirmed = _current(key, response), True
+            if op is not None:
+                return _changed(current, decision, value, current.mod_revision)
+            return Changed(current, current.mod_revision, written=False, removed=False)
         raise _too_many_races(key)
 
     async def _swap(self, current: StoredObject, op: RequestOp) -> TxnResponse:
@@ -211,6 +224,13 @@ def _current(key: str, response: TxnResponse) -> StoredObject:
     if found is None:
         raise KeyGoneError(key)
     return found
+
+
+def _changed(current: StoredObject, decision: Decision, value: bytes, revision: int) -> Changed:
+    if isinstance(decision, Remove):
+        return Changed(current, revision, written=True, removed=True)
+    stored = StoredObject(current.key, value, revision)
+    return Changed(stored, revision, written=True, removed=False)
 
 
 def _too_many_races(key: str) -> ApiError:

@@ -25,7 +25,7 @@ from apiserver.store.index import prefix_end
 from apiserver.store.objects import StoredObject
 from apiserver.store.watchers import Matches, Watcher
 from etcdclient.client import EtcdClient
-from etcdclient.errors import EtcdError
+from etcdclient.errors import CompactedError, EtcdError
 from etcdclient.pb.rpc_pb2 import RangeRequest, RangeResponse
 
 # How long a read waits for the cache to come level before it is told to try again.
@@ -104,7 +104,7 @@ class Storage:
         """The object at `key` as the cache has it now, perhaps stale: for a first attempt."""
         return self.cacher.get(key)
 
-    async def list(self, prefix: str, options: ListOptions) -> ListPage:
+    async def list_(self, prefix: str, options: ListOptions) -> ListPage:
         """One page of the collection under `prefix`."""
         if options.continue_:
             return await self._continue(prefix, options, decode_continue(options.continue_))
@@ -175,9 +175,9 @@ class Storage:
         )
         try:
             return await self._client.range(request)
+        except CompactedError as error:
+            raise _expired_list(prefix, start, options) from error
         except EtcdError as error:
-            if "compacted" in error.text:
-                raise _expired_list(prefix, start, options) from error
             if "future revision" in error.text:
                 raise errors.too_large_resource_version(revision, self.cacher.revision) from error
             raise read_failure(error) from error

@@ -1,0 +1,122 @@
+"""POST to a collection: decode, admit, prepare, validate, and write if there is none yet."""
+
+from dataclasses import dataclass
+
+from apiserver.api import decode, errors
+from apiserver.api.metadata import GENERATE_ATTEMPTS, generate_name, stamp_new
+from apiserver.endpoints.api import Api
+from apiserver.endpoints.target import Target, is_namespace
+from apiserver.endpoints.write import (
+    fit_to_target,
+    new_uid,
+    object_type,
+    parse_write_options,
+    written_reply,
+)
+from apiserver.http.body import object_media_type, read_body
+from apiserver.http.context import RequestContext
+from apiserver.http.negotiate import require
+from apiserver.http.reply import Reply
+from apiserver.registry import strategy_for
+from apiserver.registry.convert import to_storage
+from apiserver.store.etcd3 import Guard, GuardLostError, KeyExistsError
+from apiserver.store.objects import JsonObject, StoredObject, encode_value
+
+# How often a create starts over because its namespace was changed in the meantime.
+GUARD_ATTEMPTS_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where a new object goes: the namespace's guard, if it has a namespace."""
+
+    target: Target
+    guard: Guard | None
+
+
+async def create(api: Api, ctx: RequestContext, target: Target) -> Reply:
+    """Answer 201 with the object, or say what is wrong with it."""
+    media = require(ctx.accept)
+    dry_run, validation = parse_write_options(ctx, "CreateOptions")
+    content_type = object_media_type(ctx.http)
+    body = await read_body(ctx.http)
+    decoded = decode.decode_body(
+        object_type(target), body, media_type=content_type, validation=validation
+    )
+    stored = await create_object(api, target, decoded.obj, dry_run=dry_run)
+    warnings = decoded.warnings + tuple(strategy_for(target.resource).warnings(decoded.obj))
+    return written_reply(ctx, target, stored, media, status=201, warnings=warnings)
+
+
+async def create_object(
+    api: Api, target: Target, obj: JsonObject, *, dry_run: bool = False
+) -> StoredObject:
+    """Create a decoded object, durable on return unless it is a dry run. Owns `obj`.
+
+    Raises `ApiError`: 403, 404, 409, 422, and 504 when the outcome is unknown.
+    """
+    resource = target.resource
+    metadata = obj["metadata"]
+    fit_to_target(target, obj)
+    guard = await _guard(api, target, metadata.get("name", ""), fresh=False)
+    if metadata.get("resourceVersion"):
+        text = "resourceVersion should not be set on objects to be created"
+        raise errors.ApiError(500, "", text)
+    strategy_for(resource).prepare_for_create(obj)
+    stamp_new(obj, uid=new_uid(), now=api.now())
+    base = "" if metadata.get("name") else metadata.get("generateName", "")
+    attempts = GENERATE_ATTEMPTS if base else 1
+    for _ in range(attempts):
+        if base:
+            metadata["name"] = generate_name(base, api.chance)
+        _validate(target, obj)
+        named = target.named(metadata["name"])
+        try:
+            stored = await _write(api, _Slot(named, guard), obj, dry_run=dry_run)
+        except KeyExistsError:
+            continue
+        if is_namespace(resource) and not dry_run:
+            api.namespace_created(named.name)
+        return stored
+    name = metadata["name"]
+    if base:
+        raise errors.generate_name_conflict(resource.group, resource.plural, name)
+    raise errors.already_exists(resource.group, resource.plural, name)
+
+
+def _validate(target: Target, obj: JsonObject) -> None:
+    findings = strategy_for(target.resource).validate_create(obj)
+    if findings:
+        name = obj["metadata"].get("name", "")
+        raise errors.invalid(target.resource.group, target.resource.kind, name, findings)
+
+
+async def _guard(api: Api, target: Target, name: str, *, fresh: bool) -> Guard | None:
+    if not target.resource.namespaced:
+        return None
+    return await api.namespaces.admit_create(
+        target.namespace,
+        group=target.resource.group,
+        plural=target.resource.plural,
+        name=name,
+        fresh=fresh,
+    )
+
+
+async def _write(api: Api, slot: _Slot, obj: JsonObject, *, dry_run: bool) -> StoredObject:
+    target, guard = slot.target, slot.guard
+    value = to_storage(target.resource, obj)
+    if dry_run:
+        if await api.storage.get(target.key) is not None:
+            raise KeyExistsError(target.key)
+        return _unwritten(target, value)
+    for _ in range(GUARD_ATTEMPTS_MAX):
+        try:
+            return await api.storage.writes.create(target.key, value, guard)
+        except GuardLostError:
+            guard = await _guard(api, target, target.name, fresh=True)
+    raise errors.server_timeout(target.resource.group, target.resource.plural, "create")
+
+
+def _unwritten(target: Target, value: JsonObject) -> StoredObject:
+    return StoredObject(target.key, encode_value(value), 0)
