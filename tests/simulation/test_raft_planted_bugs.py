@@ -1,22 +1,23 @@
 """The checks are checked: each bug planted here must be found within a bounded number of seeds.
 
 The bugs are those that real implementations had; S1, S8 and so on are the ones measured in
-PySyncObj (docs/adr/).
+PySyncObj (docs/adr/). Figure 8 and the stale acknowledgement (S8) need so long a chain of events
+that chance does not find them here; they have scripts in tests/unit/raft/test_raft_figure8.py.
 """
 
 from dataclasses import replace
 from random import Random
 
 import pytest
-from raft_cluster import Cluster, Profile
-from raft_member import Plant
 
-from raftstore.raft import Entry, Index, Message, MessageKind, Raft, RaftLog, Term
+from raftstore.raft import Entry, Index, Message, Raft, RaftLog, Term
 from raftstore.raft.candidate import Candidate
 from raftstore.raft.follower import Follower
 from raftstore.raft.leader import Leader
 from raftstore.raft.read_index import ReadQueue, ReadRound
 from raftstore.raft.types import MemberId
+from tests.support.raft_cluster import Cluster, Profile
+from tests.support.raft_member import Plant
 
 SEEDS_MAX = 300
 NEVER = 1 << 30
@@ -31,13 +32,6 @@ class HastyLeader(Leader):
             self._uncommitted_bytes = 0
             self.raft.log.commit_to(index)
             self.flush_due = True
-
-
-class Figure8Leader(Leader):
-    """Commits entries of older terms by counting (§5.4.2)."""
-
-    def may_commit(self, index: Index) -> bool:
-        return True
 
 
 class LonelyReads(ReadQueue):
@@ -60,18 +54,6 @@ class EarlyReadLeader(Leader):
     def __init__(self, raft: Raft) -> None:
         super().__init__(raft)
         self.first_index = Index(0)
-
-
-class StaleAckRaft(Raft):
-    """Counts acknowledgements of an earlier leadership (S8)."""
-
-    def step(self, message: Message) -> None:
-        if message.kind is MessageKind.APP_RESP and message.term < self.term:
-            message = replace(message, term=self.term)
-            if not message.reject:
-                last = self.log.last_index
-                message = replace(message, index=Index(min(message.index, last)))
-        super().step(message)
 
 
 class TruncatingLog(RaftLog):
@@ -131,10 +113,6 @@ class HastyRaft(Raft):
     leader_type = HastyLeader
 
 
-class Figure8Raft(Raft):
-    leader_type = Figure8Leader
-
-
 class LonelyReadRaft(Raft):
     leader_type = LonelyReadLeader
 
@@ -160,28 +138,29 @@ def tuned(seed: int, **changes: object) -> Profile:
     return replace(Profile.draw(Random(seed)), **changes)  # type: ignore[arg-type]
 
 
-PLANTS = {
+CALM: dict[str, object] = {
+    "drop": 0.0,
+    "delay_max": 20,
+    "slow": 0.0,
+    "crash_every": NEVER,
+    "conf_change_every": NEVER,
+    "transfer_every": NEVER,
+}
+
+PLANTS: dict[str, tuple[Plant, dict[str, object]]] = {
     "quorum miscounts": (Plant(raft_type=HastyRaft), {}),
     "vote not persisted": (
         Plant(vote_persisted=False),
         {"voters": 3, "crash_every": 4, "transfer_every": 6, "delay_max": 400},
     ),
     "acknowledged before persisted": (Plant(send_before_persist=True), {"crash_every": 10}),
-    "commits an old term by counting (figure 8)": (
-        Plant(raft_type=Figure8Raft),
-        {"voters": 5, "crash_every": 6, "append_bytes_max": 1, "drop": 0.1, "delay_max": 400},
-    ),
     "reads without a quorum": (
         Plant(raft_type=LonelyReadRaft),
-        {"voters": 3, "partition_every": 12},
+        CALM | {"voters": 3, "spares": 0, "partition_every": 12, "ticks": 400},
     ),
     "reads before its first commit": (
         Plant(raft_type=EarlyReadRaft),
         {"voters": 5, "transfer_every": 6, "delay_max": 400},
-    ),
-    "stale acknowledgement counted (S8)": (
-        Plant(raft_type=StaleAckRaft),
-        {"voters": 3, "crash_every": 10, "delay_max": 1000},
     ),
     "truncates behind every append (S1)": (Plant(log_type=TruncatingLog), {"duplicate": 0.2}),
     "snapshot without a log match (S2)": (
@@ -205,7 +184,7 @@ def seeds_to_find(plant: Plant, changes: dict[str, object]) -> int | None:
     for seed in range(SEEDS_MAX):
         try:
             Cluster(seed, plant=plant, profile=tuned(seed, **changes)).run()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the bug did not go unnoticed
             return seed + 1
     return None
 

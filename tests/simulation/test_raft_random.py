@@ -1,7 +1,8 @@
 """Random runs of a simulated Raft cluster keep every promise. See `raft_cluster.py`."""
 
 import pytest
-from raft_cluster import Cluster, replay_command
+
+from tests.support.raft_cluster import Cluster, replay_command
 
 SEEDS_PER_TEST = 20
 

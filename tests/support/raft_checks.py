@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from raftstore.raft import Entry, Index, MemberId, Message, MessageKind, Raft, Role, Term
 
 if TYPE_CHECKING:
-    from raft_member import SimMember
+    from tests.support.raft_member import SimMember
 
 
-class SafetyViolation(AssertionError):
+class BrokenPromiseError(AssertionError):
     """A property that Raft promises does not hold."""
 
 
@@ -120,4 +120,4 @@ class Checks:
 
 def _require(condition: bool, text: str) -> None:
     if not condition:
-        raise SafetyViolation(text)
+        raise BrokenPromiseError(text)

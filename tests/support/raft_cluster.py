@@ -4,17 +4,15 @@ Virtual time, a network that drops, delays, duplicates, reorders and cuts, membe
 die at any step, clients that propose and read, an operator that changes members, moves leadership
 and compacts. The same seed gives the same run, event by event:
 
-    python tests/simulation/raft_cluster.py SEED      prints it
+    python -m tests.support.raft_cluster SEED      prints it
 """
 
 import heapq
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from random import Random
-
-from raft_checks import Checks, SafetyViolation
-from raft_member import Plant, SimMember, State, encode_conf_change
 
 from raftstore.raft import (
     ConfChange,
@@ -27,6 +25,8 @@ from raftstore.raft import (
     Role,
 )
 from raftstore.raft.render import describe_message
+from tests.support.raft_checks import BrokenPromiseError, Checks
+from tests.support.raft_member import Plant, SimMember, State, encode_conf_change
 
 TICK = 100
 """Units of virtual time between two ticks of a member."""
@@ -83,12 +83,11 @@ class Outcome:
     reads_served: int
     leaders: int
     crashes: int
-    events: int = 0
-    transcript: list[str] = field(default_factory=list)
+    events: int
 
 
 class Cluster:
-    """One run. `run` raises SafetyViolation (or the core's own assertion) if a promise is broken."""
+    """One run. `run` raises BrokenPromiseError, or the core's own assertion fails."""
 
     def __init__(
         self,
@@ -129,7 +128,7 @@ class Cluster:
                 plant=plant or Plant(),
                 send=self._send,
             )
-            self._at(self.random.randrange(TICK), lambda m=member: self._tick(m))  # type: ignore[misc]
+            self._at(self.random.randrange(TICK), partial(self._tick, member))
         self._at(TICK, self._client)
         for every, fault in (
             (self.profile.crash_every, self._crash),
@@ -173,10 +172,8 @@ class Cluster:
         self.checks.on_event(member)
         while member.alive and member.take():
             if self.random.random() < self.profile.slow and not self.healing:
-                incarnation = member.incarnation
-                self._at(
-                    self.random.randrange(TICK), lambda: self._finish_late(member, incarnation)
-                )
+                late = partial(self._finish_late, member, member.incarnation)
+                self._at(self.random.randrange(TICK), late)
                 return
             self._finish(member)
 
@@ -329,7 +326,7 @@ class Cluster:
         self._after_event(final)
         self._run_until(self.now + 10 * TICK)
         if b"final" not in self.checks.acknowledged:
-            raise SafetyViolation("liveness: a healed cluster did not commit a proposal in time")
+            raise BrokenPromiseError("liveness: a healed cluster did not commit a proposal in time")
         conf = final.raft.conf_state
         self.checks.at_end([self.members[m] for m in sorted(conf.voters + conf.learners)])
         self.checks.log_matching(list(self.members.values()))
@@ -345,21 +342,24 @@ class Cluster:
         """The leader, which a healed cluster must have by now."""
         leaders = [m for m in self.members.values() if m.raft.role is Role.LEADER]
         if not leaders:
-            raise SafetyViolation("liveness: a healed cluster elected no leader in time")
+            raise BrokenPromiseError("liveness: a healed cluster elected no leader in time")
         return max(leaders, key=lambda member: member.raft.term)
 
 
 def replay_command(seed: int) -> str:
     """What prints the run of `seed`."""
-    return f"python tests/simulation/raft_cluster.py {seed}"
+    return f"python -m tests.support.raft_cluster {seed}"
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
 
 
 def main(arguments: list[str]) -> int:
     """Print one run; exit code 1 if it breaks a promise."""
-    cluster = Cluster(int(arguments[0]), log=lambda line: sys.stdout.write(line + "\n") and None)
-    sys.stdout.write(f"{cluster.profile}\n")
-    outcome = cluster.run()
-    sys.stdout.write(f"{outcome}\n")
+    cluster = Cluster(int(arguments[0]), log=_print)
+    _print(f"{cluster.profile}")
+    _print(f"{cluster.run()}")
     return 0
 
 

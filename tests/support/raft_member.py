@@ -8,13 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from raft_checks import Checks
-
 from raftstore.raft import (
     ConfChange,
     ConfChangeKind,
-    ConfState,
     Config,
+    ConfState,
     Entry,
     EntryKind,
     HardState,
@@ -28,6 +26,7 @@ from raftstore.raft import (
     Ready,
     SnapshotMeta,
 )
+from tests.support.raft_checks import Checks
 
 State = tuple[bytes, ...]
 
