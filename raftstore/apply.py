@@ -80,6 +80,10 @@ class Alarms:
     def __init__(self) -> None:
         self._standing: dict[tuple[int, AlarmType], None] = {}
 
+    def __bool__(self) -> bool:
+        """Whether any alarm stands."""
+        return bool(self._standing)
+
     def has(self, alarm: int) -> bool:
         """Whether any member has raised it."""
         return any(kind == alarm for _, kind in self._standing)
@@ -153,7 +157,8 @@ class Applier:
             return ApplyResult(None, error, ())
 
     def _put(self, request: PutRequest) -> ApplyResult:
-        self._refuse_if_alarmed(adds=True)
+        if self.alarms:
+            self._refuse_if_alarmed(adds=True)
         validate.check_put(request)
         response, writer = txn.put(self.store, request, self.lessor.check)
         return self._written(response, writer.events)
@@ -165,7 +170,7 @@ class Applier:
         return self._written(response, writer.events)
 
     def _txn(self, request: TxnRequest) -> ApplyResult:
-        if self.alarms.pairs():
+        if self.alarms:
             self._refuse_if_alarmed(adds=_has_put(request))
         validate.check_txn(request, validate.OPS_UNLIMITED)
         response, writer = txn.txn(self.store, request, self.lessor.check)
@@ -214,17 +219,20 @@ class Applier:
         return ApplyResult(None, None, ())
 
     def _written(self, response: Response, events: Sequence[Event]) -> ApplyResult:
-        """Move changed keys between leases, and report."""
+        """Move changed keys to the leases that they name now, and report."""
         for event in events:
             previous = event.previous
             before = 0 if previous is None else previous.lease
-            after = event.record.lease
-            if before != after:
-                if before:
-                    self.lessor.detach(before, event.record.key)
-                if after:
-                    self.lessor.attach(after, event.record.key)
+            if before != event.record.lease:
+                self._move(event.record.key, before)
         return ApplyResult(response, None, events)
+
+    def _move(self, key: bytes, before: int) -> None:
+        if before:
+            self.lessor.detach(before, key)
+        current = self.store.index.live.get(key)
+        if current is not None and current.lease:
+            self.lessor.attach(current.lease, key)
 
     def _refuse_if_alarmed(self, *, adds: bool) -> None:
         """CORRUPT stops everything, NOSPACE what would add data (etcd applierV3Capped)."""

@@ -148,8 +148,8 @@ class Lessor:
         self._leases[LeaseId(lease_id)].keys.add(key)
 
     def detach(self, lease_id: int, key: bytes) -> None:
-        """Take a key off its lease."""
-        self._leases[LeaseId(lease_id)].keys.remove(key)
+        """Take a key off a lease, if it hangs on it."""
+        self._leases[LeaseId(lease_id)].keys.discard(key)
 
     def checkpoint(self, lease_id: int, remaining_ttl_s: int) -> None:
         """Record what a lease had left. A lease that is gone meanwhile is ignored."""

@@ -14,6 +14,7 @@ from typing import Final
 from raftstore.mvcc.revision import Record
 
 BLOCK_RECORDS: Final = 1_024
+"""How many records a block has at most: the least that a step of compaction or hashing looks at."""
 RECORD_OVERHEAD_BYTES: Final = 64
 """Counted for each record beside its key and value, about what it costs on disk in a snapshot."""
 
@@ -30,9 +31,12 @@ def _first(block: list[Record]) -> tuple[object, ...]:
 class History:
     """An append-only sequence. Invariant: no block is empty but the one of an empty history."""
 
-    __slots__ = ("_blocks", "size_bytes")
+    __slots__ = ("_block_records", "_blocks", "size_bytes")
 
-    def __init__(self, records: Iterable[Record] = ()) -> None:
+    def __init__(
+        self, records: Iterable[Record] = (), *, block_records: int = BLOCK_RECORDS
+    ) -> None:
+        self._block_records = block_records
         self._blocks: list[list[Record]] = [[]]
         self.size_bytes = 0
         for record in records:
@@ -41,7 +45,7 @@ class History:
     def append(self, record: Record) -> None:
         """Add the newest record."""
         tail = self._blocks[-1]
-        if len(tail) >= BLOCK_RECORDS:
+        if len(tail) >= self._block_records:
             tail = []
             self._blocks.append(tail)
         tail.append(record)
@@ -76,7 +80,7 @@ class History:
         if len(kept) < len(block):
             self.size_bytes -= sum(map(record_bytes, block)) - sum(map(record_bytes, kept))
         before = self._blocks[number - 1] if number else None
-        if before is not None and len(before) + len(kept) <= BLOCK_RECORDS:
+        if before is not None and len(before) + len(kept) <= self._block_records:
             self._blocks[number - 1 : number + 1] = [before + kept]
             return len(block), number
         if not kept and len(self._blocks) > 1:

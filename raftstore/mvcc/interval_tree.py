@@ -1,8 +1,8 @@
 """Which of many key ranges hold a given key, without looking at them all.
 
 Owns a treap: a search tree by range, a heap by priority, where each node knows the furthest end
-below it. The priority is a checksum of the range, so the tree has a random shape, yet the same one in
-every run.
+below it. The priority is a checksum of the range, so the tree has a random shape, yet the same one
+in every run.
 Source: Seidel and Aragon, "Randomized search trees"; Cormen et al., chapter "Augmenting data
 structures" for the interval part.
 """

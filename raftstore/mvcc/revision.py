@@ -61,7 +61,9 @@ def tombstone(main: Revision, sub: int, key: bytes) -> Record:
 
 
 class Event:
-    """A record as watchers see it, with the record that it replaced, if the key lived before.
+    """A record as watchers see it, with what the key was at the revision before, if it lived.
+
+    A put that brings a key to life has no previous, even if its own txn deleted the key before.
 
     The protobuf form is built once and then shared by all watchers: never alter it.
     """

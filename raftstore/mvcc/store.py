@@ -14,7 +14,7 @@ from etcdclient.pb.rpc_pb2 import RangeRequest, RangeResponse
 from raftstore.mvcc import errors, hashing, snapshot
 from raftstore.mvcc.compaction import Compaction
 from raftstore.mvcc.hashing import HashKv
-from raftstore.mvcc.history import History
+from raftstore.mvcc.history import BLOCK_RECORDS, History
 from raftstore.mvcc.key_index import KeyIndex
 from raftstore.mvcc.key_range import KeyRange
 from raftstore.mvcc.ranges import fill_range
@@ -43,11 +43,12 @@ class Store:
     that a pending compaction has not reached.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, block_records: int = BLOCK_RECORDS) -> None:
         self.revision: Revision = FIRST_REVISION
         self.compact_revision: Revision = NEVER_COMPACTED
         self.index = KeyIndex()
-        self.history = History()
+        self._block_records = block_records
+        self.history = History(block_records=block_records)
         self._compaction: Compaction | None = None
 
     @property
@@ -104,7 +105,7 @@ class Store:
         return Scan(events, self.revision)
 
     def previous_of(self, record: Record) -> Record | None:
-        """What the key was just before, if it lived and that is not compacted."""
+        """What the record's event calls the previous one, unless that is compacted (`Event`)."""
         before = record.main - 1
         if record.key_version == 1 or before < self.compact_revision:
             return None
@@ -160,7 +161,7 @@ class Store:
         """Become what `snapshot_chunks` saw. SnapshotCorruptError leaves everything as it was."""
         restored = snapshot.decode(chunks)
         self.index = KeyIndex.build(iter(restored.records))
-        self.history = History(restored.records)
+        self.history = History(restored.records, block_records=self._block_records)
         self.revision = restored.revision
         self.compact_revision = restored.compact_revision
         pending = self.compact_revision > 0
@@ -188,7 +189,7 @@ class Writer:
         return self._main if self.events else self._store.revision
 
     def put(self, key: bytes, value: bytes, lease: int) -> Record | None:
-        """Write a key; what it was before, if it lived."""
+        """Write a key; what it was until now, if it lived."""
         previous = self._index.live.get(key)
         main = self._main
         if previous is None:
@@ -204,12 +205,11 @@ class Writer:
                 lease,
             )
         self._index.put(record)
-        self._history.append(record)
-        self.events.append(Event(record, previous))
+        self._add(record, previous)
         return previous
 
     def delete(self, keys: KeyRange) -> list[Record]:
-        """Delete the keys of a range, in order; what they were."""
+        """Delete the keys of a range, in order; what they were until now."""
         if keys.end == keys.start + b"\0":
             only = self._index.live.get(keys.start)
             doomed = [] if only is None else [only]
@@ -218,9 +218,19 @@ class Writer:
         for previous in doomed:
             record = tombstone(self._main, len(self.events), previous.key)
             self._index.delete(record)
-            self._history.append(record)
-            self.events.append(Event(record, previous))
+            self._add(record, previous)
         return doomed
+
+    def _add(self, record: Record, previous: Record | None) -> None:
+        """Remember a change.
+
+        The key may have changed in this revision before (validate.py says how it could); `previous`
+        then goes back to what it was before the revision.
+        """
+        if previous is not None and previous.main == self._main:
+            previous = self._index.at(record.key, self._main - 1)
+        self._history.append(record)
+        self.events.append(Event(record, previous))
 
     def range(self, request: RangeRequest, response: RangeResponse) -> None:
         """Answer a range inside the txn; its revision is checked already."""

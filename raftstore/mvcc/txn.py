@@ -44,8 +44,10 @@ _SIDES: Final[dict[int, tuple[Callable[[Record], Any], Callable[[Compare], Any]]
 
 
 def put(store: Store, request: PutRequest, check_lease: CheckLease) -> tuple[PutResponse, Writer]:
-    """A put on its own. The writer is ended; it holds the events."""
-    _check_put(store.index, request, check_lease)
+    """A put on its own, which looks at the lease first, as etcd. The writer is ended."""
+    if request.lease:
+        check_lease(request.lease)
+    _check_kept(store.index, request)
     writer = store.write()
     response = PutResponse()
     _put(writer, store.index, request, response)
@@ -130,11 +132,10 @@ def _compare(record: Record, compare: Compare) -> bool:
     return True
 
 
-def _check_put(index: KeyIndex, request: PutRequest, check_lease: CheckLease) -> None:
+def _check_kept(index: KeyIndex, request: PutRequest) -> None:
+    """A put that keeps something of the key needs the key."""
     if (request.ignore_value or request.ignore_lease) and request.key not in index.live:
         raise errors.key_not_found()
-    if request.lease:
-        check_lease(request.lease)
 
 
 def _check_branch(store: Store, branch: _Branch, check_lease: CheckLease) -> None:
@@ -147,7 +148,9 @@ def _check_branch_puts(index: KeyIndex, branch: _Branch, check_lease: CheckLease
     nested = iter(branch.nested)
     for kind, op in branch.ops:
         if kind == "request_put":
-            _check_put(index, op.request_put, check_lease)
+            _check_kept(index, op.request_put)
+            if op.request_put.lease:
+                check_lease(op.request_put.lease)
         elif kind == "request_txn":
             _check_branch_puts(index, next(nested), check_lease)
 
@@ -184,7 +187,9 @@ def _run_branch(writer: Writer, index: KeyIndex, branch: _Branch, response: TxnR
 def _put(writer: Writer, index: KeyIndex, request: PutRequest, response: PutResponse) -> None:
     key, value, lease = request.key, request.value, request.lease
     if request.ignore_value or request.ignore_lease:
-        kept = index.live[key]
+        # The key was there before the txn, but an operation of the txn may have deleted it: etcd
+        # panics at that, here nothing is left to keep.
+        kept = index.live.get(key, _MISSING)
         if request.ignore_value:
             value = kept.value
         if request.ignore_lease:

@@ -1,9 +1,9 @@
 """Who watches which keys, and which events each of them still has to see.
 
 Owns the watchers of one member. Synced ones take live events; unsynced ones catch up from history,
-in bounded steps, and then join the synced. Each watcher sees every event of its keys once, in order,
-and a revision's events together. The cost of an event depends on the watchers that match it, not on
-those that do not. Source: etcd server/storage/mvcc/watchable_store.go and watcher_group.go.
+in bounded steps, and then join the synced. Each watcher sees every event of its keys once, in
+order, and a revision's events together. The cost of an event depends on the watchers that match it,
+not on those that do not. Source: etcd server/storage/mvcc/watchable_store.go, watcher_group.go.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class Watchers:
     """All watchers of one member's store.
 
     Invariants: each watcher is either synced, unsynced or paused. A synced one has been given all
-    its events up to `_seen` and up to its `next_revision`; what the store holds beyond is on its way
-    in a `notify`. An unsynced one has been given all up to its `next_revision`, no more.
+    its events up to `_seen` and up to its `next_revision`; what the store holds beyond is on its
+    way in a `notify`. An unsynced one has been given all up to its `next_revision`, no more.
     """
 
     def __init__(self, store: Store) -> None:
