@@ -24,7 +24,6 @@ from pki.ca import (
 from pki.errors import PkiError
 from pki.files import PRIVATE_MODE, PUBLIC_MODE, make_private_directory, read_file, write_files
 from pki.keys import (
-    KeyAlgorithm,
     PrivateKey,
     generate_key,
     key_to_pem,
@@ -37,6 +36,7 @@ from pki.layout import (
     AUTHORITIES,
     AuthorityProfile,
     ClusterNames,
+    KeyAlgorithm,
     LeafProfile,
     kubeconfig_profiles,
     leaf_profiles,

@@ -1,6 +1,5 @@
 """Private keys: made, read and written as PEM."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import assert_never
 
@@ -9,15 +8,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from pki.errors import PkiError
 from pki.files import read_file
+from pki.layout import KeyAlgorithm
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-
-
-class KeyAlgorithm(StrEnum):
-    """The names that kubeadm's `ClusterConfiguration.encryptionAlgorithm` uses."""
-
-    ECDSA_P256 = "ECDSA-P256"
-    RSA_2048 = "RSA-2048"
 
 
 def generate_key(algorithm: KeyAlgorithm) -> PrivateKey:

@@ -14,10 +14,18 @@ Where we differ from kubeadm, and why:
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import ip_address, ip_network
 
 MASTERS_GROUP = "system:masters"
 NODES_GROUP = "system:nodes"
+
+
+class KeyAlgorithm(StrEnum):
+    """The names that kubeadm's `ClusterConfiguration.encryptionAlgorithm` uses."""
+
+    ECDSA_P256 = "ECDSA-P256"
+    RSA_2048 = "RSA-2048"
 
 
 @dataclass(frozen=True, slots=True)

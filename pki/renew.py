@@ -23,12 +23,13 @@ from pki.ca import (
 from pki.errors import PkiError
 from pki.files import PRIVATE_MODE, PUBLIC_MODE, read_file, write_files
 from pki.issue import load_authority
-from pki.keys import KeyAlgorithm, PrivateKey, generate_key, key_to_pem, parse_key, read_key
+from pki.keys import PrivateKey, generate_key, key_to_pem, parse_key, read_key
 from pki.kubeconfig import Kubeconfig, parse_kubeconfig, with_credentials
 from pki.layout import (
     AUTHORITIES,
     AuthorityProfile,
     ClusterNames,
+    KeyAlgorithm,
     LeafProfile,
     Node,
     kubeconfig_profiles,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pki.files import PUBLIC_MODE, make_private_directory, read_file, write_files
+from pki.layout import KeyAlgorithm
 from triplane.errors import CommandError
 from triplane.topology import NodePlan, Topology
 
@@ -44,7 +45,7 @@ def render_topology(topology: Topology, data_dir: Path) -> bytes:
         "kubernetesVersion": KUBERNETES_VERSION,
         "controlPlaneEndpoint": topology.vip_address,
         "certificatesDir": str(data_dir / "pki"),
-        "encryptionAlgorithm": "ECDSA-P256",
+        "encryptionAlgorithm": topology.key_algorithm.value,
         "networking": {"serviceSubnet": topology.service_cidr, "dnsDomain": "cluster.local"},
         "apiServer": {"certSANs": [topology.vip_host, *(n.address for n in topology.nodes)]},
         "etcd": {"local": {"dataDir": str(data_dir / "nodes")}},
@@ -58,6 +59,7 @@ def render_topology(topology: Topology, data_dir: Path) -> bytes:
         "addressRange": topology.address_range,
         "vip": {"host": topology.vip_host, "port": topology.vip_port},
         "serviceSubnet": topology.service_cidr,
+        "keyAlgorithm": topology.key_algorithm.value,
         "nodes": [
             {
                 "name": node.name,
@@ -121,4 +123,5 @@ def _topology_of(document: dict[str, Any]) -> Topology:
         vip_port=int(document["vip"]["port"]),
         service_cidr=str(document["serviceSubnet"]),
         peer_proxy=bool(document["peerProxy"]),
+        key_algorithm=KeyAlgorithm(document["keyAlgorithm"]),
     )

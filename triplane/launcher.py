@@ -148,7 +148,12 @@ class Launcher:
                 f"{self.data.proxy_control} is too long for a socket's path",
                 f"choose a --data-dir whose path is at most {SOCKET_PATH_MAX - 20} characters long",
             )
-        ensure_pki(self.data.root, self.topology.certificate_names(), now=now)
+        ensure_pki(
+            self.data.root,
+            self.topology.certificate_names(),
+            now=now,
+            algorithm=self.topology.key_algorithm,
+        )
         for member in self.topology.members:
             make_private_directory(self.data.store_of(member.name))
         write_manifests(self.data.manifests, self.components)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pki.layout import KeyAlgorithm
 from triplane.configfile import load_topology
 from triplane.errors import CommandError
 from triplane.probe import is_own_address
@@ -29,6 +30,7 @@ class UpRequest:
     apiserver_port: int | None = None
     service_cidr: str | None = None
     peer_proxy: bool = False
+    key_algorithm: KeyAlgorithm | None = None
 
 
 def resolve_topology(request: UpRequest, data_dir: Path) -> Topology:
@@ -78,6 +80,7 @@ def _plan(request: UpRequest) -> Topology:
         vip_port=request.apiserver_port or Ports().apiserver,
         service_cidr=request.service_cidr or "10.96.0.0/12",
         peer_proxy=request.peer_proxy,
+        key_algorithm=request.key_algorithm or KeyAlgorithm.ECDSA_P256,
     )
 
 
@@ -93,6 +96,7 @@ def _merge(request: UpRequest, saved: Topology) -> Topology:
             apiserver_port=request.apiserver_port or saved.vip_port,
             service_cidr=request.service_cidr or saved.service_cidr,
             peer_proxy=request.peer_proxy,
+            key_algorithm=request.key_algorithm or saved.key_algorithm,
         )
     )
     return on_one_address(merged, saved.vip_host) if saved.shares_one_address else merged

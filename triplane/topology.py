@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 
-from pki.layout import ClusterNames, Node
+from pki.layout import ClusterNames, KeyAlgorithm, Node
 from triplane.errors import UsageError
 
 MEMBERS_MAX = 7
@@ -69,6 +69,7 @@ class Topology:
     vip_port: int
     service_cidr: str
     peer_proxy: bool
+    key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256
 
     def __post_init__(self) -> None:
         assert len(self.nodes) == max(self.replicas, self.apiservers)
@@ -118,6 +119,7 @@ def plan_topology(
     vip_port: int = 6443,
     service_cidr: str = "10.96.0.0/12",
     peer_proxy: bool = False,
+    key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256,
 ) -> Topology:
     """Node cpN at the (10+N)th address of `address_range`, the virtual IP at the tenth.
 
@@ -152,6 +154,7 @@ def plan_topology(
         vip_port=vip_port,
         service_cidr=service_cidr,
         peer_proxy=peer_proxy,
+        key_algorithm=key_algorithm,
     )
 
 
@@ -180,6 +183,7 @@ def on_one_address(topology: Topology, address: str = LOOPBACK) -> Topology:
         vip_port=topology.vip_port,
         service_cidr=topology.service_cidr,
         peer_proxy=topology.peer_proxy,
+        key_algorithm=topology.key_algorithm,
     )
 
 

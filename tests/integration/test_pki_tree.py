@@ -12,9 +12,8 @@ import pytest
 from pki.ca import certificate_hosts, parse_certificate
 from pki.errors import PkiError
 from pki.issue import ensure_pki
-from pki.keys import KeyAlgorithm
 from pki.kubeconfig import parse_kubeconfig
-from pki.layout import ClusterNames, Node
+from pki.layout import ClusterNames, KeyAlgorithm, Node
 from pki.renew import check_expiration, renew, renewable_names
 
 NOW = datetime.now(UTC)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pki.layout import KeyAlgorithm
 from triplane.commands.options import DataDirOption, Output, OutputOption, default_data_dir
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ def up(
     service_cluster_ip_range: Annotated[
         str | None, typer.Option(show_default="10.96.0.0/12")
     ] = None,
+    encryption_algorithm: Annotated[
+        KeyAlgorithm | None,
+        typer.Option(help="Of new certificates' keys.", show_default=KeyAlgorithm.ECDSA_P256),
+    ] = None,
     peer_proxy: Annotated[
         bool,
         typer.Option(
@@ -70,6 +75,7 @@ def up(
         apiserver_port=apiserver_port,
         service_cidr=service_cluster_ip_range,
         peer_proxy=peer_proxy,
+        key_algorithm=encryption_algorithm,
     )
     launcher = Launcher(data_dir, resolve_topology(request, data_dir))
     if detach:

@@ -23,8 +23,8 @@ from pki.ca import (
     sign_leaf,
 )
 from pki.errors import PkiError
-from pki.keys import KeyAlgorithm, generate_key, key_to_pem, parse_key
-from pki.layout import CLUSTER_CA, ETCD_CA
+from pki.keys import generate_key, key_to_pem, parse_key
+from pki.layout import CLUSTER_CA, ETCD_CA, KeyAlgorithm
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SUBJECT = Subject(

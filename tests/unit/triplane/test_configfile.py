@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pki.layout import KeyAlgorithm
 from triplane.configfile import parse_topology, render_topology
 from triplane.errors import CommandError
 from triplane.topology import Topology, on_one_address, plan_topology
@@ -19,6 +20,7 @@ PATH = DATA_DIR / "kubeadm-config.yaml"
         plan_topology(),
         plan_topology(replicas=5, apiservers=1, address_range="127.0.27.0/24", peer_proxy=True),
         on_one_address(plan_topology(service_cidr="10.0.0.0/16")),
+        plan_topology(key_algorithm=KeyAlgorithm.RSA_2048),
     ],
 )
 def test_what_is_saved_reads_back(topology: Topology) -> None:
