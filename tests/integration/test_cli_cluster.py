@@ -17,6 +17,7 @@ from triplane import processes
 from triplane.components import DataDir
 from triplane.configfile import load_topology
 from triplane.launcher import Launcher
+from triplane.topology import on_one_address, plan_topology
 
 pytestmark = pytest.mark.serial
 
@@ -148,6 +149,17 @@ def test_behind_the_peer_proxy_the_network_is_a_component_too(data_dir: Path) ->
     assert next(iter(launcher.running())) == "peerproxy-net"
     assert launcher.data.proxy_control.is_socket()
     assert status(data_dir)["ready"]
+
+
+def test_all_nodes_on_one_address_where_a_machine_has_no_more(data_dir: Path) -> None:
+    launcher = Launcher(data_dir, on_one_address(plan_topology(), "127.0.27.50"))
+    launcher.up()
+    assert status(data_dir)["ready"]
+    assert kubectl(data_dir, "config", "view", "-o", "jsonpath={.clusters[0].cluster.server}") == (
+        "https://127.0.27.50:6443"
+    )
+    assert "kube-system" in kubectl(data_dir, "get", "namespaces")
+    assert len(launcher.down()) == 9
 
 
 def test_a_taken_port_names_who_needs_it_and_starts_nothing(data_dir: Path) -> None:
