@@ -184,7 +184,9 @@ async def _ask_store(launcher: Launcher) -> tuple[tuple[MemberStatus, ...], str 
                 group.create_task(_ask_member(client, launcher, member), name=member.name)
                 for member in members
             ]
-            holder = group.create_task(_ask_holder(client), name="vip-holder")
+            holder = group.create_task(
+                _ask_holder(client, launcher.topology.vip_address), name="vip-holder"
+            )
     finally:
         await client.close()
     return tuple(answer.result() for answer in answers), holder.result()
@@ -211,8 +213,16 @@ async def _ask_member(client: "EtcdClient", launcher: Launcher, node: NodePlan) 
     )
 
 
-async def _ask_holder(client: "EtcdClient") -> str | None:
-    return None
+async def _ask_holder(client: "EtcdClient", vip_address: str) -> str | None:
+    from etcdclient.errors import EtcdError
+    from etcdclient.pb.rpc_pb2 import RangeRequest
+    from vip.record import parse_record, record_key
+
+    try:
+        answer = await client.range(RangeRequest(key=record_key(vip_address)))
+        return parse_record(answer.kvs[0].value).node if answer.kvs else None
+    except (EtcdError, ValueError):
+        return None  # no quorum, or a record that is none: nobody can be said to hold it
 
 
 def _role(member_id: int, leader: int, *, is_learner: bool) -> str:
