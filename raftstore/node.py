@@ -1,21 +1,20 @@
 """One member of the store: the Ready loop, and what the services in front of it may ask.
 
-Owns the order persist -> send -> apply -> answer; it stands in `_turn` and what it calls, and nowhere
-else (etcd-io/raft doc.go). Nothing is sent or answered before what it depends on is synced.
+Owns the order persist -> send -> apply -> answer; it stands in `_turn` and what that calls, and
+nowhere else (etcd-io/raft doc.go). Nothing is sent or answered before what it depends on is synced.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
-import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from etcdclient.pb.rpc_pb2 import Member
 from raftstore import errors
+from raftstore.callers import Callers
 from raftstore.config import NodeConfig
 from raftstore.engine.native import assemble
 from raftstore.engine.protocol import AppliedBatch, NodeStatus, StateMachine
@@ -25,7 +24,6 @@ from raftstore.leader_tasks import answer_question, tick_leases
 from raftstore.membership import Membership
 from raftstore.pb.command_pb2 import Command, CommandBatch, ConfChange
 from raftstore.pb.peer_pb2 import LeaderAnswer, LeaderQuestion
-from raftstore.proposals import Proposals, Waiting, encode_command_batch
 from raftstore.raft.messages import Message, MessageKind
 from raftstore.raft.ready import Ready
 from raftstore.raft.types import (
@@ -35,14 +33,13 @@ from raftstore.raft.types import (
     EntryKind,
     Index,
     MemberId,
-    ProposalDropped,
     Role,
     SnapshotMeta,
     SoftState,
     Term,
 )
 from raftstore.raft.types import ConfChange as RaftConfChange
-from raftstore.reads import ReadRounds
+from raftstore.snap.codec import SnapshotHead
 from raftstore.transport.network import Network
 from raftstore.transport.snapshot_stream import TransferError
 from raftstore.wal.codec import SnapshotMark
@@ -56,7 +53,6 @@ if TYPE_CHECKING:
 __all__ = ["AppliedBatch", "Node", "NodeStatus", "StateMachine"]
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 NO_LEADER_ELECTIONS = 3
 """Callers are told that there is no leader after so many election timeouts without one."""
@@ -115,8 +111,8 @@ class Node:
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
-        self._spawn(self._tick_for_ever(), "raft-ticks")
-        self._spawn(self._publish(), "publish-attributes")
+        self._spawn(self._tick_for_ever, "raft-ticks")
+        self._spawn(self._publish, "publish-attributes")
         if len(self._raft.conf_state.voters) == 1:
             self._raft.campaign()
         self._wake()
@@ -133,22 +129,7 @@ class Node:
         self._raft = self._parts.raft
         self._journal = self._parts.journal
         self._snapshotting = self._parts.snapshotting
-        timeout_s = config.request_timeout_ms / 1_000
-        nonce = secrets.randbits(40)
-        self._proposals: Proposals[ApplyResult] = Proposals(
-            config.limits, first_id=self.member_id << 48 & 2**64 - 1 | nonce, timeout_s=timeout_s
-        )
-        self._changes: Proposals[list[Member] | StoreError] = Proposals(
-            dataclasses.replace(config.limits, batch_commands_max=1, waiting_proposals_max=16),
-            first_id=secrets.randbits(63),
-            timeout_s=timeout_s,
-        )
-        self._reads = ReadRounds(
-            config.limits,
-            context_prefix=self.member_id.to_bytes(8, "big") + secrets.token_bytes(8),
-            timeout_s=timeout_s,
-            retry_s=config.election_ms / 1_000,
-        )
+        self._callers = Callers(config, self.member_id)
         self._tasks = asyncio.TaskGroup()
         self._network = Network(
             config=config,
@@ -171,8 +152,7 @@ class Node:
         for task in self._tasks_owned:
             task.cancel()
         await self._network.stop()
-        for waiting in (self._proposals, self._changes, self._reads):
-            waiting.stop()
+        self._callers.stop()
         await self._tasks.__aexit__(None, None, None)
         await asyncio.to_thread(self._parts.close)
 
@@ -212,7 +192,7 @@ class Node:
             raise errors.request_too_large()
         self._check_running()
         future: asyncio.Future[ApplyResult] = self._loop.create_future()
-        self._proposals.add(command, future, self._loop.time())
+        self._callers.proposals.add(command, future, self._loop.time())
         self._wake()
         return await future
 
@@ -226,7 +206,7 @@ class Node:
         if refusal is not None:
             raise refusal
         future: asyncio.Future[list[Member] | StoreError] = self._loop.create_future()
-        self._changes.add(change, future, self._loop.time())
+        self._callers.changes.add(change, future, self._loop.time())
         self._wake()
         result = await future
         if isinstance(result, StoreError):
@@ -237,7 +217,7 @@ class Node:
         """Return once everything acknowledged anywhere before this call is applied here."""
         self._check_running()
         future: asyncio.Future[None] = self._loop.create_future()
-        self._reads.add(future, self._loop.time())
+        self._callers.reads.add(future, self._loop.time())
         self._wake()
         await future
 
@@ -278,8 +258,8 @@ class Node:
 
     async def snapshot(self) -> Index:
         """Take a snapshot of everything applied so far; returns its index once it is durable."""
-        index = self._applied_index
-        await self._take_snapshot()
+        index = await self._snapshotting.take(self._capture)
+        self._wake()
         return index
 
     def status(self) -> NodeStatus:
@@ -319,7 +299,7 @@ class Node:
                 if message.kind == MessageKind.SNAP and message.snapshot is not None:
                     self._snapshotting.received(message.snapshot.index, message.snapshot.term)
                 self._raft.step(message)
-        except Exception as error:  # noqa: BLE001 - whatever it was, this member's state is in doubt
+        except Exception as error:  # noqa: BLE001 - this member's state is in doubt
             self._fail(error)
             return
         self._wake()
@@ -373,13 +353,10 @@ class Node:
         self._raft.tick()
         if self._role is Role.LEADER:
             tick_leases(self.lessor, elapsed_ms, self._propose_unattended)
-        waiting = (self._proposals, self._changes, self._reads)
-        for waiters in waiting:
-            waiters.expire(now)
+        self._callers.expire(now)
         patience_s = NO_LEADER_ELECTIONS * self.config.election_ms / 1_000
         if self._leader == NO_MEMBER and now - self._leaderless_since > patience_s:
-            for waiters in waiting:
-                waiters.no_leader(now - patience_s)
+            self._callers.no_leader(now - patience_s)
         self._wake()
 
     def _propose_unattended(self, command: Command) -> None:
@@ -387,7 +364,7 @@ class Node:
         future: asyncio.Future[ApplyResult] = self._loop.create_future()
         future.add_done_callback(_retrieve)
         try:
-            self._proposals.add(command, future, self._loop.time())
+            self._callers.proposals.add(command, future, self._loop.time())
         except StoreError as error:
             log.warning("leases: %s", error.text)
 
@@ -418,57 +395,28 @@ class Node:
         if self._stopped:
             return
         try:
-            self._hand_over()
+            self._callers.hand_over(self._raft, self._loop.time())
             if not self._persisting:
                 if self._raft.has_ready():
                     self._persist(self._raft.ready())
-                elif self._snapshotting.pending_mark is not None:
+                elif self._snapshotting.pending is not None:
                     self._persist(None)
             self._compact_some()
-        except Exception as error:  # noqa: BLE001 - whatever it was, this member's state is in doubt
+        except Exception as error:  # noqa: BLE001 - this member's state is in doubt
             self._fail(error)
 
-    def _hand_over(self) -> None:
-        """Give Raft what waits: reads at once, one batch of proposals at a time."""
-        now = self._loop.time()
-        has_leader = self._raft.leader != NO_MEMBER
-        context = self._reads.next_context(now, has_leader=has_leader)
-        if context is not None:
-            self._raft.read_index(context)
-        if not has_leader:
-            return
-        self._hand_over_batch(
-            self._proposals,
-            lambda batch: self._raft.propose(encode_command_batch(batch)),
-            now,
-        )
-        self._hand_over_batch(
-            self._changes, lambda batch: self._raft.propose_conf_change(batch[0].data), now
-        )
-
-    def _hand_over_batch(
-        self, proposals: Proposals[T], propose: Callable[[list[Waiting[T]]], None], now: float
-    ) -> None:
-        if not proposals.may_send(now, 2 * self.config.heartbeat_ms / 1_000):
-            return
-        batch = proposals.next_batch()
-        if not batch:
-            return
-        try:
-            propose(batch)
-        except ProposalDropped:
-            proposals.give_back(batch, now)
-        else:
-            proposals.handed_over(batch, self._raft.term, now)
-
     def _persist(self, ready: Ready | None) -> None:
-        """Step 1: make durable what the rest of this Ready promises."""
-        pending = self._snapshotting.pending_mark
-        mark = None if pending is None else pending[0]
+        """Step 1: make durable what this Ready promises. None: only a snapshot's mark."""
+        pending: SnapshotHead | None = None
+        mark: SnapshotMark | None = None
         if ready is not None and ready.soft_state is not None:
             self._on_soft_state(ready.soft_state)
         if ready is not None and ready.snapshot is not None:
             mark = SnapshotMark(ready.snapshot.index, ready.snapshot.term, reset=True)
+        else:
+            pending, self._snapshotting.pending = self._snapshotting.pending, None
+            if pending is not None:
+                mark = SnapshotMark(pending.index, pending.term)
         if ready is not None and not ready.must_sync and mark is None:
             if ready.hard_state is not None:
                 self._journal.defer(ready.hard_state)
@@ -479,41 +427,28 @@ class Node:
             ready.hard_state if ready is not None else None,
             ready.entries if ready is not None else (),
             mark,
-            lambda: self._on_durable(ready, mark),
+            lambda: self._on_durable(ready, pending),
         )
 
-    def _on_durable(self, ready: Ready | None, mark: SnapshotMark | None) -> None:
-        """Step 2 to 4: what this Ready says is durable, so it may be sent, applied, answered."""
+    def _on_durable(self, ready: Ready | None, marked: SnapshotHead | None) -> None:
+        """Steps 2 to 4: what this Ready promises is durable; send, apply, answer."""
         if self._stopped:
             return
         try:
-            if mark is not None and not mark.reset:
-                self._snapshotting.marked(self._raft)
+            if marked is not None:
+                self._snapshotting.marked(marked, self._raft)
             if ready is None:
                 self._persisting = False
             else:
-                self._send(ready.messages)
+                self._callers.unsent(self._network.send(ready.messages), self._loop.time())
                 if ready.snapshot is not None:
                     self._persisting = True
-                    self._spawn(self._install(ready), "install-snapshot")
+                    self._spawn(lambda: self._install(ready), "install-snapshot")
                     return
                 self._finish(ready)
-        except Exception as error:  # noqa: BLE001 - whatever it was, this member's state is in doubt
+        except Exception as error:  # noqa: BLE001 - this member's state is in doubt
             self._fail(error)
         self._wake()
-
-    def _send(self, messages: Sequence[Message]) -> None:
-        """Step 2. Proposals that could not even leave wait again: they surely did not happen."""
-        now = self._loop.time()
-        for message in self._network.send(messages):
-            if message.kind != MessageKind.PROP:
-                continue
-            for entry in message.entries:
-                if entry.kind == EntryKind.CONF_CHANGE:
-                    self._changes.not_sent([ConfChange.FromString(entry.data).id], now)
-                else:
-                    batch = CommandBatch.FromString(entry.data)
-                    self._proposals.not_sent([command.id for command in batch.commands], now)
 
     def _finish(self, ready: Ready) -> None:
         """Step 3 and 4: apply what is committed, answer, and tell Raft that all is done."""
@@ -521,30 +456,29 @@ class Node:
         for entry in ready.committed:
             self._apply(entry, results)
         for read in ready.read_states:
-            self._reads.confirmed(read.context, read.index)
+            self._callers.reads.confirmed(read.context, read.index)
         for context in ready.aborted_reads:
-            self._reads.aborted(context)
+            self._callers.reads.aborted(context)
         self._raft.advance(ready)
         self._persisting = False
         if ready.committed or ready.snapshot is not None:
             self._report(results, restored=ready.snapshot is not None)
-        self._reads.applied(self._applied_index)
-        if ready.committed and self._snapshotting.due(self._applied_index):
-            self._spawn(self._take_snapshot(), "snapshot")
+        self._callers.reads.applied(self._applied_index)
+        if ready.committed and self._snapshotting.claim_if_due(self._applied_index):
+            self._spawn(self._take_snapshot, "snapshot")
 
     def _apply(self, entry: Entry, results: list[ApplyResult]) -> None:
         assert entry.index == self._applied_index + 1, (entry.index, self._applied_index)
         if entry.term > self._applied_term:
             self._applied_term = entry.term
-            self._proposals.term_applied(entry.term, complete=True)
-            self._changes.term_applied(entry.term, complete=True)
+            self._callers.term_applied(entry.term, complete=True)
         if entry.kind == EntryKind.CONF_CHANGE:
             self._apply_conf_change(ConfChange.FromString(entry.data))
         elif entry.data:
             for command in CommandBatch.FromString(entry.data).commands:
                 result = self.machine.apply(entry.index, command)
                 results.append(result)
-                self._proposals.applied(command.id, result)
+                self._callers.proposals.applied(command.id, result)
         self._applied_index = entry.index
 
     def _apply_conf_change(self, change: ConfChange) -> None:
@@ -553,7 +487,7 @@ class Node:
         if refusal is not None:
             # Raft must see every such entry; an UPDATE changes nothing for it.
             self._raft.apply_conf_change(RaftConfChange(ConfChangeKind.UPDATE, member))
-            self._changes.applied(change.id, refusal)
+            self._callers.changes.applied(change.id, refusal)
             return
         self._members.apply(change)
         conf_state = self._raft.apply_conf_change(
@@ -561,7 +495,7 @@ class Node:
         )
         assert conf_state == self._members.conf_state(), (conf_state, self._members.conf_state())
         self._network.follow_membership()
-        self._changes.applied(change.id, self._members.all())
+        self._callers.changes.applied(change.id, self._members.all())
         if self._members.get(self.member_id) is None:
             log.warning("this member was removed from the cluster; it only waits to be stopped")
 
@@ -595,27 +529,25 @@ class Node:
 
     # Snapshots
 
-    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[None]], name: str) -> None:
         """Run work of ours beside the loop; whatever it raises ends this member."""
         task = self._tasks.create_task(self._guard(work), name=name)
         self._tasks_owned.add(task)
         task.add_done_callback(self._tasks_owned.discard)
 
-    async def _guard(self, work: Coroutine[None, None, None]) -> None:
+    async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
-        except Exception as error:  # noqa: BLE001 - whatever it was, this member's state is in doubt
+            await work()
+        except Exception as error:  # noqa: BLE001 - this member's state is in doubt
             self._fail(error)
 
     async def _take_snapshot(self) -> None:
-        """Write the state as of now to a file, slice by slice; `_turn` then marks it."""
-        await self._snapshotting.take(
-            self._applied_index,
-            self._applied_term,
-            self._members.copy(),
-            self.machine.snapshot_chunks(),
-        )
-        self._wake()
+        await self.snapshot()
+
+    def _capture(self) -> tuple[SnapshotHead, Iterator[bytes]]:
+        """The state as of now; the chunks stay as they are while writes go on."""
+        head = SnapshotHead(self._applied_index, self._applied_term, self._members.copy())
+        return head, self.machine.snapshot_chunks()
 
     async def _install(self, ready: Ready) -> None:
         """Step 3 for a snapshot from the leader, which is on disk and vouched for by now."""
@@ -629,8 +561,7 @@ class Node:
         self.machine.restore(chunks)
         self._members.replace_by(head.membership)
         self._take_over(meta)
-        for waiters in (self._proposals, self._changes):
-            waiters.term_applied(meta.term, complete=False)
+        self._callers.term_applied(meta.term, complete=False)
         self._network.follow_membership()
         self._snapshotting.installed(meta.index, meta.term)
         log.info("snapshot at index %d installed", meta.index)

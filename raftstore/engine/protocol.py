@@ -1,7 +1,7 @@
 """The consensus seam: what the store asks of an engine, and what an engine asks of the store.
 
-`native` (raft/ + wal/ + transport/, driven by `raftstore.node.Node`) is the engine. Another one has to
-offer `Engine` and drive a `StateMachine` in the same order on every member.
+The native engine is `raftstore.node.Node`, which drives raft/, wal/, snap/ and transport/. Another
+one has to offer `Engine` and drive a `StateMachine` in the same order on every member.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class NodeStatus:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedBatch:
-    """What one turn of the loop applied, in log order. `restored`: a snapshot replaced all state."""
+    """What one turn of the loop applied, in log order. `restored`: a snapshot replaced it all."""
 
     applied_index: int
     results: Sequence[ApplyResult]

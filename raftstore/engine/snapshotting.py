@@ -6,22 +6,22 @@ segments and files that nobody needs any more. The previous snapshot stays until
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from raftstore.config import Limits
-from raftstore.membership import Membership
 from raftstore.raft.core import Raft
 from raftstore.raft.types import Index, Term
 from raftstore.snap.codec import SnapshotHead
 from raftstore.snap.store import SnapshotStore
-from raftstore.wal.codec import SnapshotMark
 from raftstore.wal.segment import Journal
 from raftstore.wal.worker import DiskWorker
 
 log = logging.getLogger(__name__)
 
 Point = tuple[Index, Term]
+State = tuple[SnapshotHead, Iterator[bytes]]
 
 
 class Snapshotting:
@@ -46,50 +46,48 @@ class Snapshotting:
         self._previous: Point | None = None
         self._last_size = 0
         self._bytes_at_last = journal.appended_bytes
-        self._running = False
+        self._taking = asyncio.Lock()
+        self._claimed = False
         self._received: set[Point] = set()
-        self.pending_mark: tuple[SnapshotMark, SnapshotHead] | None = None
+        self.pending: SnapshotHead | None = None
         """A snapshot that is durable but not yet vouched for by the journal."""
 
-    def due(self, applied_index: int) -> bool:
-        """Whether enough was written since the last snapshot to pay for another.
+    def claim_if_due(self, applied_index: int) -> bool:
+        """Whether the caller is to take a snapshot now: enough was written since the last one.
 
         Enough is the larger of the configured bytes and the last snapshot's own size, so that
         snapshots cost at most as much as the journal; or the configured number of entries.
         """
-        if self._running or self.pending_mark is not None:
+        if self._claimed or self._taking.locked() or self.pending is not None:
             return False
         since = self._newest[0] if self._newest is not None else 0
         written = self._journal.appended_bytes - self._bytes_at_last
         enough = max(self._limits.snapshot_journal_bytes, self._last_size)
-        return applied_index > since and (
+        self._claimed = applied_index > since and (
             written >= enough or applied_index - since >= self._snapshot_count
         )
+        return self._claimed
 
-    async def take(
-        self, index: Index, term: Term, membership: Membership, chunks: Iterator[bytes]
-    ) -> None:
-        """Write the state at `index` to a file; `pending_mark` is set when it is durable."""
-        assert not self._running
-        self._running = True
-        try:
-            head = SnapshotHead(index, term, membership)
+    async def take(self, capture: Callable[[], State]) -> Index:
+        """Write the state to a file, durable on return; `pending` then asks for its mark.
+
+        `capture` is called once it is this snapshot's turn; one is taken at a time. Returns the
+        index at which the snapshot stands.
+        """
+        async with self._taking:
+            self._claimed = False
+            head, chunks = capture()
             self._bytes_at_last = self._journal.appended_bytes
             self._last_size = await self._store.save(head, chunks, self._worker)
-            if self._newest is not None and self._newest[0] >= index:
-                return  # one from the leader overtook it
-            self.pending_mark = SnapshotMark(index, term), head
-            log.info("snapshot at index %d is durable, %d bytes", index, self._last_size)
-        finally:
-            self._running = False
+            if self._newest is None or self._newest[0] < head.index:
+                self.pending = head
+                log.info("snapshot at index %d, %d bytes", head.index, self._last_size)
+            return head.index
 
-    def marked(self, raft: Raft) -> None:
-        """The journal vouches for the pending snapshot: forget what it makes superfluous."""
-        assert self.pending_mark is not None
-        mark, head = self.pending_mark
-        self.pending_mark = None
-        self._previous, self._newest = self._newest, (mark.index, mark.term)
-        keep_behind = Index(max(0, mark.index - self._limits.snapshot_catch_up_entries))
+    def marked(self, head: SnapshotHead, raft: Raft) -> None:
+        """The journal vouches for this snapshot: forget what it makes superfluous."""
+        self._previous, self._newest = self._newest, (head.index, head.term)
+        keep_behind = Index(max(0, head.index - self._limits.snapshot_catch_up_entries))
         raft.compact(keep_behind, head.meta)
         self._clean()
 
@@ -100,7 +98,7 @@ class Snapshotting:
     def installed(self, index: Index, term: Term) -> None:
         """A snapshot from the leader replaced state and log, and the journal says so."""
         self._received.discard((index, term))
-        self.pending_mark = None
+        self.pending = None
         self._previous, self._newest = None, (index, term)
         self._bytes_at_last = self._journal.appended_bytes
         self._clean()

@@ -62,7 +62,8 @@ def check_answer(hello: Hello, membership: Membership, expected: MemberId) -> No
     _check_cluster(hello, membership)
     if hello.member_id != expected:
         raise HelloRefusedError(
-            f"called member {expected:016x}, but {hello.member_id:016x} answered; check the peer URLs"
+            f"called member {expected:016x}, but {hello.member_id:016x} answered; "
+            "check the peer URLs"
         )
 
 

@@ -11,7 +11,7 @@ import logging
 import random
 import ssl
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from raftstore import errors
 from raftstore.config import Limits, split_peer_url
@@ -41,7 +41,7 @@ class PeerEvents(Protocol):
 
 
 class Dialer:
-    """How this member calls others: who it is, its TLS context, where its connections leave from."""
+    """How this member calls others: who it is, its TLS context, where connections leave from."""
 
     def __init__(
         self,
@@ -82,9 +82,8 @@ class Dialer:
                     purpose=purpose,
                 )
                 connection.send(FrameKind.HELLO, hello.SerializeToString())
-                await asyncio.wait(
-                    {answered, connection.closed}, return_when=asyncio.FIRST_COMPLETED
-                )
+                either: set[asyncio.Future[Any]] = {answered, connection.closed}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if not answered.done():
                     raise ConnectionError("closed before it answered the hello")
                 check_answer(parse_hello(answered.result()), membership, member_id)
@@ -110,7 +109,7 @@ def _take_answer(answered: asyncio.Future[bytes], kind: FrameKind, body: bytes) 
 
 
 class Peer:
-    """One other member, as this one reaches it. `run` is its task; `send` may be called any time."""
+    """One other member, as this one reaches it. `run` is its task; `send` may come any time."""
 
     def __init__(
         self, member_id: MemberId, membership: Membership, dialer: Dialer, events: PeerEvents
@@ -132,7 +131,7 @@ class Peer:
         return self._connection is not None
 
     def send(self, messages: Sequence[Message]) -> bool:
-        """Hand messages to the stream. False if they were dropped: it is down, or its queue full."""
+        """Hand messages to the stream. False if it is down or its queue full: none was sent."""
         connection = self._connection
         if connection is None or connection.queued_bytes > self._dialer.limits.peer_queue_bytes_max:
             return False

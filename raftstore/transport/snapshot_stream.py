@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import zlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
@@ -74,7 +76,7 @@ async def _within(step: Awaitable[None], what: str) -> None:
 
 
 class IncomingSnapshot:
-    """The receiving end. Frames are queued by `on_frame`, at most a few; `run` takes them to disk."""
+    """The receiving end. `on_frame` queues frames, at most a few; `run` takes them to disk."""
 
     def __init__(
         self, connection: FrameConnection, store: SnapshotStore, worker: DiskWorker
@@ -105,7 +107,7 @@ class IncomingSnapshot:
                 chunk = _chunk(await self._next())
                 if chunk.last:
                     break
-                await self._worker.run(lambda data=chunk.data: receiver.feed(data))  # type: ignore[misc]
+                await self._worker.run(functools.partial(receiver.feed, chunk.data))
             await self._worker.run(lambda: receiver.finish(meta))
         except SnapshotDamagedError as error:
             raise TransferError(f"damaged on its way: {error}") from error
@@ -117,11 +119,8 @@ class IncomingSnapshot:
     async def _next(self) -> tuple[FrameKind, bytes]:
         getting = asyncio.ensure_future(self._frames.get())
         try:
-            await asyncio.wait(
-                {getting, self._connection.closed},
-                timeout=STALL_MAX_S,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            either: set[asyncio.Future[Any]] = {getting, self._connection.closed}
+            await asyncio.wait(either, timeout=STALL_MAX_S, return_when=asyncio.FIRST_COMPLETED)
             if not getting.done():
                 raise TransferError("the sender stopped before the end")
             frame = getting.result()

@@ -162,7 +162,7 @@ class Journal:
 
 
 def create_segment(path: Path, header: bytes, size: int) -> int:
-    """Make a segment of `size` zeros behind its header, durable under its name. Returns the handle."""
+    """Make a segment of `size` zeros behind its header, durable; returns its handle."""
     beside = path.with_name(path.name + ".tmp")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     preallocate(handle, size)
@@ -202,6 +202,7 @@ class ForeignJournalError(Exception):
     def __init__(self, path: Path, header: FileHeader, cluster_id: int, member_id: int) -> None:
         super().__init__(
             f"{path} belongs to member {header.member_id:016x} of cluster "
-            f"{header.cluster_id:016x}, not to member {member_id:016x} of cluster {cluster_id:016x}; "
+            f"{header.cluster_id:016x}, not to member {member_id:016x} of cluster "
+            f"{cluster_id:016x}; "
             "check --data-dir, --initial-cluster and --initial-cluster-token"
         )
