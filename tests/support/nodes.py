@@ -83,10 +83,10 @@ class Cluster:
         linked: bool = False,
     ) -> None:
         """With `linked`, peers reach each other through `links`, which can be cut."""
-        pki = PeerPki(directory / "pki")
+        self.pki = PeerPki(directory / "pki")
         prefix = f"127.0.22.{_block()}"
         hosts = {name: f"{prefix}{position}" for position, name in enumerate(names)}
-        tls = pki.issue("peer", [*hosts.values(), "127.0.0.1"])
+        tls = self.pki.issue("peer", [*hosts.values(), "127.0.0.1"])
         urls = {name: (f"https://{host}:2380",) for name, host in hosts.items()}
         port = 2381 if linked else 2380
         self.hosts = hosts
