@@ -139,7 +139,7 @@ def decode(
     obj["apiVersion"] = target.api_version
     obj["kind"] = target.kind
     obj.setdefault("metadata", {})
-    apply_defaults(target.group, target.version, target.kind, obj)
+    apply_defaults(target.group, target.kind, obj)
     return Decoded(obj, findings if validation is FieldValidation.WARN else ())
 
 

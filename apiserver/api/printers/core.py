@@ -232,7 +232,8 @@ def _claim(obj: Json, now: datetime) -> list[Any]:
 def _quota(obj: Json) -> list[Any]:
     hard = dig(obj, "status", "hard", default={})
     used = dig(obj, "status", "used", default={})
-    request, limit = [], []
+    request: list[str] = []
+    limit: list[str] = []
     for name in sorted(hard):
         side = limit if name.startswith("limits") else request
         side.append(f"{name}: {used.get(name, '0')}/{hard[name]}")

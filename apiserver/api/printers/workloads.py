@@ -1,4 +1,4 @@
-"""What runs pods: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, autoscalers, budgets."""
+"""What runs pods: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs; their scalers."""
 
 from __future__ import annotations
 
