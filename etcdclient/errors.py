@@ -15,6 +15,9 @@ from etcdclient.pb.rpc_pb2 import WatchResponse
 
 COMPACTED_TEXT = "etcdserver: mvcc: required revision has been compacted"
 
+DEFINITE_KEY = "raftstore-definite"
+"""Trailing metadata by which this project's store says that an operation did not happen."""
+
 
 class EtcdError(Exception):
     """A call that was not answered with success.
@@ -102,17 +105,24 @@ def is_elsewhere_worthwhile(error: EtcdError) -> bool:
     return error.code in _ELSEWHERE_CODES
 
 
-def from_status(code: grpc.StatusCode, text: str, kind: Kind, endpoint: str) -> EtcdError:
-    """The error that a gRPC status means for a call of this kind."""
+def from_status(
+    code: grpc.StatusCode, text: str, kind: Kind, endpoint: str, *, told_definite: bool = False
+) -> EtcdError:
+    """The error that a gRPC status means for a call of this kind.
+
+    `told_definite`: the server itself says that nothing happened, as this project's store does.
+    """
     if text == COMPACTED_TEXT:
         return CompactedError(endpoint=endpoint)
-    definite = kind is Kind.READ or is_definite(code, text)
+    definite = kind is Kind.READ or told_definite or is_definite(code, text)
     return EtcdError(code, text, definite=definite, endpoint=endpoint)
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError, kind: Kind, endpoint: str) -> EtcdError:
     """The same for an error that a gRPC call raised."""
-    return from_status(error.code(), error.details() or "", kind, endpoint)
+    told_definite = any(key == DEFINITE_KEY for key, _ in error.trailing_metadata() or ())
+    text = error.details() or ""
+    return from_status(error.code(), text, kind, endpoint, told_definite=told_definite)
 
 
 def unreachable(endpoints: str, waited_s: float) -> EtcdError:

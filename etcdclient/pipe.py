@@ -73,8 +73,11 @@ class Pipe:
             self._waiters.pop(call_id, None)
             self._queued.pop(call_id, None)
         if result.HasField("error"):
-            code = _CODES.get(result.error.code, grpc.StatusCode.UNKNOWN)
-            raise errors.from_status(code, result.error.message, kind, self._endpoint)
+            failure = result.error
+            code = _CODES.get(failure.code, grpc.StatusCode.UNKNOWN)
+            raise errors.from_status(
+                code, failure.message, kind, self._endpoint, told_definite=failure.definite
+            )
         return result
 
     def _expire(self, call_id: int, timeout_s: float) -> None:

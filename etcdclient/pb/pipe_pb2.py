@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from etcdclient.pb import rpc_pb2 as etcdclient_dot_pb_dot_rpc__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x65tcdclient/pb/pipe.proto\x12\x0craftstore.v1\x1a\x17\x65tcdclient/pb/rpc.proto\"4\n\x0bPipeRequest\x12%\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x16.raftstore.v1.PipeCall\"\xa9\x01\n\x08PipeCall\x12\n\n\x02id\x18\x01 \x01(\x04\x12\'\n\x03txn\x18\x02 \x01(\x0b\x32\x18.etcdserverpb.TxnRequestH\x00\x12+\n\x05range\x18\x03 \x01(\x0b\x32\x1a.etcdserverpb.RangeRequestH\x00\x12\x33\n\rread_revision\x18\x04 \x01(\x0b\x32\x1a.raftstore.v1.ReadRevisionH\x00\x42\x06\n\x04\x63\x61ll\"\x0e\n\x0cReadRevision\"9\n\x0cPipeResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.raftstore.v1.PipeResult\"\xdb\x01\n\nPipeResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12(\n\x03txn\x18\x02 \x01(\x0b\x32\x19.etcdserverpb.TxnResponseH\x00\x12,\n\x05range\x18\x03 \x01(\x0b\x32\x1b.etcdserverpb.RangeResponseH\x00\x12\x35\n\rread_revision\x18\x04 \x01(\x0b\x32\x1c.etcdserverpb.ResponseHeaderH\x00\x12(\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x17.raftstore.v1.PipeErrorH\x00\x42\x08\n\x06result\"*\n\tPipeError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t2M\n\x04Pipe\x12\x45\n\x08Transact\x12\x19.raftstore.v1.PipeRequest\x1a\x1a.raftstore.v1.PipeResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x65tcdclient/pb/pipe.proto\x12\x0craftstore.v1\x1a\x17\x65tcdclient/pb/rpc.proto\"4\n\x0bPipeRequest\x12%\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x16.raftstore.v1.PipeCall\"\xa9\x01\n\x08PipeCall\x12\n\n\x02id\x18\x01 \x01(\x04\x12\'\n\x03txn\x18\x02 \x01(\x0b\x32\x18.etcdserverpb.TxnRequestH\x00\x12+\n\x05range\x18\x03 \x01(\x0b\x32\x1a.etcdserverpb.RangeRequestH\x00\x12\x33\n\rread_revision\x18\x04 \x01(\x0b\x32\x1a.raftstore.v1.ReadRevisionH\x00\x42\x06\n\x04\x63\x61ll\"\x0e\n\x0cReadRevision\"9\n\x0cPipeResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.raftstore.v1.PipeResult\"\xdb\x01\n\nPipeResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12(\n\x03txn\x18\x02 \x01(\x0b\x32\x19.etcdserverpb.TxnResponseH\x00\x12,\n\x05range\x18\x03 \x01(\x0b\x32\x1b.etcdserverpb.RangeResponseH\x00\x12\x35\n\rread_revision\x18\x04 \x01(\x0b\x32\x1c.etcdserverpb.ResponseHeaderH\x00\x12(\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x17.raftstore.v1.PipeErrorH\x00\x42\x08\n\x06result\"<\n\tPipeError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x66inite\x18\x03 \x01(\x08\x32M\n\x04Pipe\x12\x45\n\x08Transact\x12\x19.raftstore.v1.PipeRequest\x1a\x1a.raftstore.v1.PipeResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,7 +43,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PIPERESULT']._serialized_start=369
   _globals['_PIPERESULT']._serialized_end=588
   _globals['_PIPEERROR']._serialized_start=590
-  _globals['_PIPEERROR']._serialized_end=632
-  _globals['_PIPE']._serialized_start=634
-  _globals['_PIPE']._serialized_end=711
+  _globals['_PIPEERROR']._serialized_end=650
+  _globals['_PIPE']._serialized_start=652
+  _globals['_PIPE']._serialized_end=729
 # @@protoc_insertion_point(module_scope)

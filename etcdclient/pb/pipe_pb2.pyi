@@ -50,9 +50,11 @@ class PipeResult(_message.Message):
     def __init__(self, id: _Optional[int] = ..., txn: _Optional[_Union[_rpc_pb2.TxnResponse, _Mapping]] = ..., range: _Optional[_Union[_rpc_pb2.RangeResponse, _Mapping]] = ..., read_revision: _Optional[_Union[_rpc_pb2.ResponseHeader, _Mapping]] = ..., error: _Optional[_Union[PipeError, _Mapping]] = ...) -> None: ...
 
 class PipeError(_message.Message):
-    __slots__ = ("code", "message")
+    __slots__ = ("code", "message", "definite")
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DEFINITE_FIELD_NUMBER: _ClassVar[int]
     code: int
     message: str
-    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+    definite: bool
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., definite: _Optional[bool] = ...) -> None: ...
