@@ -45,7 +45,7 @@ async def create(api: Api, ctx: RequestContext, target: Target) -> Reply:
     )
     stored = await create_object(api, target, decoded.obj, dry_run=dry_run)
     warnings = decoded.warnings + tuple(strategy_for(target.resource).warnings(decoded.obj))
-    return written_reply(ctx, target, stored, media, status=201, warnings=warnings)
+    return written_reply(api, ctx, target, stored, media, status=201, warnings=warnings)
 
 
 async def create_object(

@@ -29,7 +29,7 @@ async def delete(api: Api, ctx: RequestContext, target: Target) -> Reply:
         return object_reply(
             ctx, _success(target.resource, changed.stored), MediaType(media.content_type)
         )
-    presenter = presenter_for(target.resource, media, ctx.query)
+    presenter = presenter_for(target.resource, media, ctx.query, api.now)
     revision = changed.revision if changed.removed else None
     pending = not changed.removed and options.orphan_dependents is False
     encoded = presenter.one(changed.stored, revision)

@@ -50,5 +50,5 @@ async def deletecollection(api: Api, ctx: RequestContext, target: Target) -> Rep
             tasks.create_task(work(), name="deletecollection")
     if failures:
         raise failures[0]
-    presenter = presenter_for(target.resource, media, ctx.query)
+    presenter = presenter_for(target.resource, media, ctx.query, api.now)
     return bytes_reply(ctx, presenter.page(page), media)

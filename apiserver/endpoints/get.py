@@ -15,5 +15,5 @@ async def get(api: Api, ctx: RequestContext, target: Target) -> Reply:
     stored = await api.storage.get(target.key, ctx.query.get("resourceVersion", ""))
     if stored is None:
         raise target.not_found()
-    presenter = presenter_for(target.resource, media, ctx.query)
+    presenter = presenter_for(target.resource, media, ctx.query, api.now)
     return bytes_reply(ctx, presenter.one(stored), media)

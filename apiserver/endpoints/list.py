@@ -16,7 +16,7 @@ async def list_(api: Api, ctx: RequestContext, target: Target) -> Reply:
     media = require(ctx.accept)
     options = parse_options(target.resource, ctx.query, watch=False)
     page = await api.storage.list_(target.prefix, list_options(options))
-    presenter = presenter_for(target.resource, media, ctx.query)
+    presenter = presenter_for(target.resource, media, ctx.query, api.now)
     return bytes_reply(ctx, presenter.page(page), media)
 
 

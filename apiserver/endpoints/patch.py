@@ -61,7 +61,7 @@ async def patch(api: Api, ctx: RequestContext, target: Target) -> Reply:
         )
     except KeyGoneError as error:
         raise target.not_found() from error
-    return written_reply(ctx, target, changed.stored, media, status=200, warnings=warnings)
+    return written_reply(api, ctx, target, changed.stored, media, status=200, warnings=warnings)
 
 
 def _applier(target: Target, patch_type: str, document: Any) -> Apply:

@@ -4,12 +4,14 @@ A presenter serves one request. The plain one never decodes: it joins bytes that
 once. The others decode what they show.
 """
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
 
 import orjson
 
 from apiserver.api.scheme import Resource
-from apiserver.api.table import to_table
+from apiserver.api.table import IncludeObject, table
 from apiserver.http.negotiate import MediaType
 from apiserver.http.request_info import Query
 from apiserver.registry.convert import from_storage
@@ -38,10 +40,14 @@ class Presenter(Protocol):
         """The BOOKMARK line."""
 
 
-def presenter_for(resource: Resource, media: MediaType, query: Query) -> Presenter:
-    """The presenter that `media` (negotiated from Accept) calls for."""
+def presenter_for(
+    resource: Resource, media: MediaType, query: Query, now: Callable[[], datetime]
+) -> Presenter:
+    """The presenter that `media` (negotiated from Accept) calls for; tables show ages at `now`."""
     if media.as_kind == "Table":
-        return TablePresenter(resource, media, query.get("includeObject", ""))
+        return TablePresenter(
+            resource, media, IncludeObject.of(query.get("includeObject", "")), now
+        )
     if media.as_kind in ("PartialObjectMetadata", "PartialObjectMetadataList"):
         return MetadataPresenter(resource, media)
     if resource.api_version == resource.storage_version:
@@ -106,8 +112,7 @@ class DecodingPresenter(PlainPresenter):
     """Objects that are stored in another version of their group, or are shown reshaped."""
 
     def _shape(self, obj: JsonObject) -> JsonObject:
-        shaped: JsonObject = from_storage(self._resource, obj)
-        return shaped
+        return from_storage(self._resource, obj)
 
     def _kind(self) -> tuple[str, str]:
         return self._resource.list_kind, self._api_version
@@ -168,60 +173,48 @@ class MetadataPresenter(DecodingPresenter):
 class TablePresenter(DecodingPresenter):
     """Rows for people, as `kubectl get` prints them."""
 
-    def __init__(self, resource: Resource, media: MediaType, include: str) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        media: MediaType,
+        include: IncludeObject,
+        now: Callable[[], datetime],
+    ) -> None:
         super().__init__(resource)
-        self._table_version = f"{media.as_group}/{media.as_version}"
+        self._table_version = media.as_version
         self._include = include
+        self._now = now
         self._columns_sent = False
 
     def _table(self, objects: list[JsonObject], meta: JsonObject) -> JsonObject:
-        shaped = [from_storage(self._resource, obj) for obj in objects]
-        table: JsonObject = to_table(self._resource, shaped, include_object=self._include)
-        table["apiVersion"] = self._table_version
-        table["metadata"] = meta
-        return table
+        shown = table(
+            self._resource,
+            [from_storage(self._resource, obj) for obj in objects],
+            meta,
+            now=self._now(),
+            include_object=self._include,
+            with_columns=not self._columns_sent,
+            version=self._table_version,
+        )
+        self._columns_sent = True
+        return shown
 
     def one(self, stored: StoredObject, revision: int | None = None) -> bytes:
         """A table of one row."""
-        version = str(revision or stored.mod_revision)
         obj = stored.fresh()
-        obj["metadata"]["resourceVersion"] = version
-        return orjson.dumps(self._table([obj], {"resourceVersion": version})) + b"\n"
+        if revision is not None:
+            obj["metadata"]["resourceVersion"] = str(revision)
+        return orjson.dumps(self._table([obj], obj["metadata"]))
 
     def page(self, page: ListPage) -> bytes:
         """A table of a row per object."""
         objects = [stored.fresh() for stored in page.objects]
         return orjson.dumps(self._table(objects, _list_meta(page))) + b"\n"
 
-    def frame(self, type_: EventType, event: Event) -> bytes:
-        """A table of one row; only the first of a stream says what the columns are."""
-        subject = event.subject(type_)
-        revision = event.revision if type_ is EventType.DELETED else None
-        return self._row(type_.value, subject, revision)
-
-    def initial(self, stored: StoredObject) -> bytes:
-        """A table of one row."""
-        return self._row("ADDED", stored, None)
-
-    def _row(self, type_: str, stored: StoredObject, revision: int | None) -> bytes:
-        obj = stored.fresh()
-        if revision is not None:
-            obj["metadata"]["resourceVersion"] = str(revision)
-        table = self._table([obj], {"resourceVersion": obj["metadata"]["resourceVersion"]})
-        return watch_frame(type_, orjson.dumps(self._without_known_columns(table)))
-
     def bookmark(self, resource_version: str, *, initial_events_end: bool = False) -> bytes:
         """A table without rows."""
         metadata: JsonObject = {"resourceVersion": resource_version}
+        shown = self._table([], metadata)
         if initial_events_end:
-            metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
-        table: dict[str, Any] = self._without_known_columns(
-            self._table([], {"resourceVersion": resource_version})
-        )
-        return watch_frame("BOOKMARK", orjson.dumps(table))
-
-    def _without_known_columns(self, table: JsonObject) -> JsonObject:
-        if self._columns_sent:
-            table["columnDefinitions"] = None
-        self._columns_sent = True
-        return table
+            shown["metadata"]["annotations"] = {INITIAL_EVENTS_END: "true"}
+        return watch_frame("BOOKMARK", orjson.dumps(shown))

@@ -49,8 +49,12 @@ async def update(api: Api, ctx: RequestContext, target: Target) -> Reply:
         if not _may_create(target, decoded.obj):
             raise target.not_found() from error
         created = await create_object(api, target, decoded.obj, dry_run=dry_run)
-        return written_reply(ctx, target, created, media, status=201, warnings=decoded.warnings)
-    return written_reply(ctx, target, changed.stored, media, status=200, warnings=decoded.warnings)
+        return written_reply(
+            api, ctx, target, created, media, status=201, warnings=decoded.warnings
+        )
+    return written_reply(
+        api, ctx, target, changed.stored, media, status=200, warnings=decoded.warnings
+    )
 
 
 def _may_create(target: Target, obj: JsonObject) -> bool:

@@ -41,7 +41,7 @@ async def watch(api: Api, ctx: RequestContext, target: Target) -> web.StreamResp
     else:
         query = ctx.query
     options = parse_options(target.resource, query, watch=True)
-    presenter = presenter_for(target.resource, media, ctx.query)
+    presenter = presenter_for(target.resource, media, ctx.query, api.now)
     timeout_s = options.timeout_s or TIMEOUT_S_MIN * (1 + api.chance.random())
     stream = _Stream(ctx, presenter, bookmarks=options.bookmarks, timeout_s=timeout_s)
     try:

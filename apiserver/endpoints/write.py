@@ -6,6 +6,7 @@ from typing import Any
 from apiserver.api import decode, errors
 from apiserver.api.decode import FieldValidation
 from apiserver.api.field_errors import not_supported
+from apiserver.endpoints.api import Api
 from apiserver.endpoints.presenter import presenter_for
 from apiserver.endpoints.target import Target
 from apiserver.http.context import RequestContext
@@ -70,6 +71,7 @@ def object_type(target: Target) -> decode.Target:
 
 
 def written_reply(
+    api: Api,
     ctx: RequestContext,
     target: Target,
     stored: StoredObject,
@@ -79,7 +81,7 @@ def written_reply(
     warnings: tuple[str, ...] = (),
 ) -> Reply:
     """The written object, with a Warning header for each warning."""
-    presenter = presenter_for(target.resource, media, ctx.query)
+    presenter = presenter_for(target.resource, media, ctx.query, api.now)
     reply = bytes_reply(ctx, presenter.one(stored), media, status=status)
     reply.header_lines = warning_headers(warnings)
     return reply

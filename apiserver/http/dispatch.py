@@ -24,6 +24,7 @@ from apiserver.endpoints.watch import watch
 from apiserver.http.context import RequestContext
 from apiserver.http.discovery import Discovery
 from apiserver.http.health import Health
+from apiserver.http.openapi import OpenApi
 from apiserver.http.status import object_reply, text_reply
 from apiserver.http.version import version_info
 
@@ -48,6 +49,7 @@ class Dispatcher:
         self._api = api
         self._health = health
         self._discovery = discovery
+        self._openapi = OpenApi(api.scheme)
         self._version = version_info()
 
     async def __call__(self, ctx: RequestContext) -> web.StreamResponse:
@@ -59,7 +61,11 @@ class Dispatcher:
         path = ctx.path.rstrip("/")
         if path == "/version":
             return object_reply(ctx, self._version)
-        answer = self._health.answer(ctx) or self._discovery.answer(ctx, path)
+        answer = (
+            self._health.answer(ctx)
+            or self._discovery.answer(ctx, path)
+            or self._openapi.answer(ctx, path)
+        )
         return answer or text_reply(ctx, "404 page not found\n", status=404)
 
     async def _resource(self, ctx: RequestContext) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from typing import Final
 from apiserver.api import errors
 from apiserver.api.errors import ApiError
 from apiserver.store.objects import JsonObject, StoredObject, encode_value
+from apiserver.store.turns import Turns
 from etcdclient.client import EtcdClient
 from etcdclient.errors import EtcdError
 from etcdclient.pb.kv_pb2 import KeyValue
@@ -86,6 +87,7 @@ class Etcd3Store:
 
     def __init__(self, client: EtcdClient) -> None:
         self._client = client
+        self._turns = Turns()
 
     async def get(self, key: str, revision: int = 0) -> StoredObject | None:
         """The object at `key`, linearizable, or as it was at `revision`."""
@@ -141,6 +143,15 @@ class Etcd3Store:
         has confirmed. Tries `cached` first. A dry run decides but does not write. Raises
         `KeyGoneError` when there is no object.
         """
+        async with self._turns.of(key) as turn:
+            changed = await self._change(key, decide, turn.newest(cached), dry_run=dry_run)
+            if not dry_run:
+                turn.latest = None if changed.removed else changed.stored
+            return changed
+
+    async def _change(
+        self, key: str, decide: Decide, cached: StoredObject | None, *, dry_run: bool
+    ) -> Changed:
         current = cached or await self._require(key)
         confirmed = cached is None
         for _ in range(ATTEMPTS_MAX):
