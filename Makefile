@@ -54,5 +54,8 @@ proto: $(DEV) ## Generate wire types from proto/
 scheme: $(DEV) ## Generate the table of built-in resources from lightkube-models
 	$(BIN)/python tools/generate_scheme.py
 
+bench: $(DEV) apt ## Measure beside Debian's etcd, in alternation (BENCH_ARGS="--rounds 3 --seconds 4")
+	$(BIN)/python -m bench.store $(BENCH_ARGS)
+
 clean: ## Remove what the verbs made
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
