@@ -13,6 +13,7 @@ from raftstore.raft import (
     Index,
     MemberId,
     Message,
+    MessageKind,
     Raft,
     RaftLog,
     ReadState,
@@ -101,6 +102,35 @@ def actor(
     return Actor(raft_type(config, RaftLog(snapshot or SnapshotMeta(conf_state=conf_state), log)))
 
 
+def acknowledge(leader: Actor, follower: int, index: int, *, term: int | None = None) -> None:
+    """Let `follower` say that its log matches up to `index`, in the leader's term or another."""
+    leader.step(
+        Message(
+            kind=MessageKind.APP_RESP,
+            to=leader.raft.id,
+            from_=MemberId(follower),
+            term=leader.raft.term if term is None else Term(term),
+            index=Index(index),
+        )
+    )
+
+
+def lead(one: Actor, *voters: int) -> None:
+    """Let `one` win an election with these votes."""
+    one.raft.campaign(transfer=True)
+    one.drain()
+    for voter in voters:
+        one.step(
+            Message(
+                kind=MessageKind.VOTE_RESP,
+                to=one.raft.id,
+                from_=MemberId(voter),
+                term=one.raft.term,
+            )
+        )
+    assert one.raft.role is Role.LEADER
+
+
 class Network:
     """Actors and the links between them; what is sent on a cut link is lost."""
 
@@ -132,7 +162,8 @@ class Network:
             if not sent:
                 return
             for message in sent:
-                if (message.from_, message.to) not in self.cut and not self.lost(message):
+                link = (message.from_, message.to)
+                if message.to in self.actors and link not in self.cut and not self.lost(message):
                     self.delivered.append(message)
                     self[message.to].raft.step(message)
         raise AssertionError("the members never stop talking")
