@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from heapq import merge
-from itertools import islice
 
 from sortedcontainers import SortedList
 
@@ -79,18 +78,19 @@ class KeyIndex:
 
     def at(self, key: bytes, revision: int) -> Record | None:
         """The key's record as of `revision`; None if it did not live then."""
+        record = self._newest(key, revision)
+        return record if record is not None and record.key_version else None
+
+    def _newest(self, key: bytes, revision: int) -> Record | None:
+        """The key's last record up to `revision`, be it a tombstone."""
         record = self.live.get(key) or self.dead.get(key)
-        if record is None:
+        if record is None or record.main <= revision:
+            return record
+        older = self.older.get(key)
+        if older is None:
             return None
-        if record.main > revision:
-            older = self.older.get(key)
-            if older is None:
-                return None
-            position = bisect_left(older, (revision + 1,))
-            if position == 0:
-                return None
-            record = older[position - 1]
-        return record if record.key_version else None
+        position = bisect_left(older, (revision + 1,))
+        return older[position - 1] if position else None
 
     def count(self, keys: KeyRange) -> int:
         """How many keys live in the range now."""
@@ -118,7 +118,8 @@ class KeyIndex:
 
     def keeps(self, record: Record, compact_revision: int) -> bool:
         """Whether `record`, not newer than `compact_revision`, outlives a compaction there."""
-        return self.at(record.key, compact_revision) is record
+        newest = self._newest(record.key, compact_revision)
+        return newest is record and _outlives(record, compact_revision)
 
     def compact(self, record: Record, compact_revision: int) -> bool:
         """Forget what a compaction drops of the record's key; whether the record itself stays.
@@ -131,7 +132,7 @@ class KeyIndex:
             return False
         if newest.main <= compact_revision:
             self.older.pop(key, None)
-            if not newest.key_version:
+            if not _outlives(newest, compact_revision):
                 del self.dead[key]
                 self._dead_keys.remove(key)
                 return False
@@ -147,7 +148,7 @@ class KeyIndex:
         kept_from = bisect_left(older, (compact_revision + 1,)) - 1
         if kept_from < 0:
             return
-        if not older[kept_from].key_version:
+        if not _outlives(older[kept_from], compact_revision):
             kept_from += 1
         if kept_from:
             del older[:kept_from]
@@ -161,6 +162,10 @@ class KeyIndex:
         return first, max(first, self._live_keys.bisect_left(keys.end))
 
 
-def first_records(records: Iterator[Record], limit: int) -> list[Record]:
-    """All records, or the first `limit` of them unless that is 0."""
-    return list(islice(records, limit)) if limit else list(records)
+def _outlives(newest: Record, compact_revision: int) -> bool:
+    """Whether a key's newest record at a compaction is kept.
+
+    It is if the key lives, or was deleted by just that revision: a watcher may still start from there
+    (etcd-io/etcd pull request 18274).
+    """
+    return newest.key_version > 0 or newest.main == compact_revision
