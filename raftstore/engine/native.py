@@ -61,6 +61,7 @@ def assemble(config: NodeConfig, recovered: Recovered, on_fatal: Fatal) -> Parts
         worker=snapshot_worker,
         journal=journal,
         newest=(snapshot.index, snapshot.term) if snapshot.index else None,
+        spread=1 + (recovered.member_id % 1_009) / 1_009,
     )
     raft = Raft(
         Config(

@@ -36,7 +36,11 @@ class Snapshotting:
         worker: DiskWorker,
         journal: Journal,
         newest: Point | None,
+        spread: float,
     ) -> None:
+        """`spread` is at least 1: by how much this member waits longer than others may."""
+        assert spread >= 1.0, spread
+        self._spread = spread
         self._limits = limits
         self._snapshot_count = snapshot_count
         self._store = store
@@ -56,13 +60,14 @@ class Snapshotting:
         """Whether the caller is to take a snapshot now: enough was written since the last one.
 
         Enough is the larger of the configured bytes and the last snapshot's own size, so that
-        snapshots cost at most as much as the journal; or the configured number of entries.
+        snapshots cost at most as much as the journal; or the configured number of entries. Each
+        member multiplies the bytes by a factor of its own, so that they do not all write at once.
         """
         if self._claimed or self._taking.locked() or self.pending is not None:
             return False
         since = self._newest[0] if self._newest is not None else 0
         written = self._journal.appended_bytes - self._bytes_at_last
-        enough = max(self._limits.snapshot_journal_bytes, self._last_size)
+        enough = self._spread * max(self._limits.snapshot_journal_bytes, self._last_size)
         self._claimed = applied_index > since and (
             written >= enough or applied_index - since >= self._snapshot_count
         )

@@ -11,7 +11,7 @@ import pytest
 from raftstore.config import ConfigError, Limits
 from raftstore.engine.recovery import RecoveryError
 from raftstore.errors import StoreError
-from raftstore.pb.command_pb2 import Command
+from raftstore.pb.command_pb2 import Command, ConfChange
 from raftstore.pb.peer_pb2 import LeaderQuestion
 from raftstore.raft.types import MemberId, Role
 from raftstore.wal.lock import DataDirLockedError
@@ -228,4 +228,34 @@ async def test_too_large_a_request_is_refused(tmp_path: Path) -> None:
         (member,) = cluster.members.values()
         with pytest.raises(StoreError, match="request is too large") as caught:
             await member.up.propose(put(b"k", b"v" * 2_000_000))
+        assert caught.value.definite
+
+
+async def test_a_member_is_removed_and_the_rest_goes_on(tmp_path: Path) -> None:
+    async with Cluster(tmp_path) as cluster:
+        leader = await cluster.leader()
+        asked = await cluster.follower()
+        (gone,) = (m for m in cluster.members.values() if m not in (leader, asked))
+        change = ConfChange(type=ConfChange.REMOVE)
+        change.member.ID = gone.up.member_id
+        left = await asked.up.propose_conf_change(change)
+        assert {member.ID for member in left} == {leader.up.member_id, asked.up.member_id}
+        with pytest.raises(StoreError, match="etcdserver: member not found") as caught:
+            await asked.up.propose_conf_change(change)
+        assert caught.value.definite
+        await gone.stop()
+        await asked.up.propose(put(b"two", b"are enough"))
+        await leader.stop()
+        await leader.start()
+        await cluster.leader()
+        assert len(leader.up.members.all()) == 2, "the change survives a restart"
+
+
+async def test_proposals_of_a_stopped_member_are_refused(tmp_path: Path) -> None:
+    async with Cluster(tmp_path, names=("m1",)) as cluster:
+        (member,) = cluster.members.values()
+        node = member.up
+        await member.stop()
+        with pytest.raises(StoreError, match="server stopped") as caught:
+            await node.propose(put(b"k", b"v"))
         assert caught.value.definite
