@@ -270,12 +270,15 @@ def _apiservers_text(servers: Sequence[ApiServerStatus]) -> str:
 
 
 def _vip_text(vip: VipStatus) -> str:
-    rows = [
-        (name, _pid_text(pid), "holds the address" if name == vip.holder else "stands by")
-        for name, pid in vip.agents
-    ]
+    rows = [(name, _pid_text(pid), _agent_text(name, pid, vip)) for name, pid in vip.agents]
     state = "ready" if vip.error is None else f"not ready: {vip.error}"
     return table(("VIP AGENT", "PID", f"{vip.address} ({state})"), rows)
+
+
+def _agent_text(name: str, pid: int | None, vip: VipStatus) -> str:
+    if name == vip.holder:
+        return "holds the address"
+    return "-" if pid is None else "stands by"
 
 
 def _pid_text(pid: int | None) -> str:
