@@ -193,7 +193,7 @@ class Lessor:
         self._checkpoints_due = []
         self._renewed.clear()
         for lease in self._leases.values():
-            lease.expires_at_ms = 0
+            lease.expires_at_ms = lease.due_ms = lease.checkpoint_due_ms = 0
 
     def keep_alive(self, lease_id: int) -> int:
         """Give a lease its full time again; that time in seconds.
@@ -272,13 +272,18 @@ class Lessor:
 
     def _maybe_sweep(self) -> None:
         """Drop entries of revoked leases once they are the most; their own time may be far off."""
-        if len(self._due) > 2 * len(self._leases) + SWEEP_MIN:
-            self._due = [entry for entry in self._due if self._is_valid(entry)]
+        most = 2 * len(self._leases) + SWEEP_MIN
+        leases = self._leases.values()
+        if len(self._due) > most:
+            self._due = [(lease.due_ms, lease.lease_id) for lease in leases]
             heapify(self._due)
-
-    def _is_valid(self, entry: tuple[int, LeaseId]) -> bool:
-        lease = self._leases.get(entry[1])
-        return lease is not None and lease.due_ms == entry[0]
+        if len(self._checkpoints_due) > most:
+            self._checkpoints_due = [
+                (lease.checkpoint_due_ms, lease.lease_id)
+                for lease in leases
+                if lease.checkpoint_due_ms
+            ]
+            heapify(self._checkpoints_due)
 
     def _get(self, lease_id: int) -> _Lease:
         lease = self._leases.get(LeaseId(lease_id))

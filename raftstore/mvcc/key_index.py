@@ -165,7 +165,7 @@ class KeyIndex:
 def _outlives(newest: Record, compact_revision: int) -> bool:
     """Whether a key's newest record at a compaction is kept.
 
-    It is if the key lives, or was deleted by just that revision: a watcher may still start from there
-    (etcd-io/etcd pull request 18274).
+    It is if the key lives, or was deleted by just that revision: a watcher may still start from
+    there (etcd-io/etcd pull request 18274).
     """
     return newest.key_version > 0 or newest.main == compact_revision

@@ -42,8 +42,8 @@ def test_a_txn_that_fails_late_changes_nothing() -> None:
     with pytest.raises(StoreError, match="future revision") as refusal:
         run(store, pb.TxnRequest(success=[put(b"a"), future]))
     assert refusal.value.code == Code.OUT_OF_RANGE
+    leased = pb.RequestOp(request_put=pb.PutRequest(key=b"b", lease=5))
     with pytest.raises(StoreError, match="lease not found"):
-        leased = pb.RequestOp(request_put=pb.PutRequest(key=b"b", lease=5))
         run(store, pb.TxnRequest(success=[put(b"a"), leased]))
     assert (store.revision, store.range(EVERYTHING).count) == (1, 0)
 

@@ -39,8 +39,10 @@ def test_each_operation_names_a_key() -> None:
     assert refusal_of(lambda: check_range(pb.RangeRequest())) == EMPTY_KEY
     assert refusal_of(lambda: check_put(pb.PutRequest())) == EMPTY_KEY
     assert refusal_of(lambda: check_delete_range(pb.DeleteRangeRequest())) == EMPTY_KEY
-    for txn in (pb.TxnRequest(compare=[pb.Compare()]), pb.TxnRequest(failure=[put(b"")])):
-        assert refusal_of(lambda txn=txn: check_txn(txn)) == EMPTY_KEY
+    compares = pb.TxnRequest(compare=[pb.Compare()])
+    puts = pb.TxnRequest(failure=[put(b"")])
+    assert refusal_of(lambda: check_txn(compares)) == EMPTY_KEY
+    assert refusal_of(lambda: check_txn(puts)) == EMPTY_KEY
 
 
 def test_what_is_ignored_may_not_be_given() -> None:
