@@ -153,7 +153,9 @@ class WatchStream:
     def _add(self, request: WatchCreateRequest) -> int:
         if len(self._watches) >= WATCHES_MAX:
             raise errors.too_many_watches(WATCHES_MAX)
-        watch_id = request.watch_id or self._free_id()
+        while self._next_id in self._watches:
+            self._next_id += 1
+        watch_id = request.watch_id or self._next_id
         if watch_id in self._watches:
             raise errors.duplicate_watch_id()
         watcher = Watcher(
@@ -166,17 +168,12 @@ class WatchStream:
             prev_kv=request.prev_kv,
         )
         self._watchers.add(watcher)
+        self._next_id += not request.watch_id
         self._watches[watch_id] = _Watch(watcher, request.progress_notify, request.fragment)
         self._owners[watcher] = self
         if not self._watchers.is_synced(watcher):
             self._on_unsynced()
         return watch_id
-
-    def _free_id(self) -> int:
-        while self._next_id in self._watches:
-            self._next_id += 1
-        self._next_id += 1
-        return self._next_id - 1
 
     def _cancel(self, watch_id: int) -> None:
         if watch_id not in self._watches:
