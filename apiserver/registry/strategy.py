@@ -3,7 +3,7 @@
 A strategy never reads a clock or makes a uid: the caller stamps metadata (see
 `apiserver.api.metadata`). All `prepare_*` change the object that they are given in place.
 
-Order of calls at create: decode (with defaults) → `prepare_for_create` → stamp → `validate_create`
+Order of calls at create: decode (with defaults) → stamp → `prepare_for_create` → `validate_create`
 → store. At update: decode → `prepare_for_update(new, old)` (or `prepare_status_update`) →
 `validate_update(new, old)` → store. Source: kube-apiserver's `rest.RESTCreateStrategy`.
 """

@@ -41,10 +41,7 @@ def _limit_range(obj: Json) -> None:
         if item.get("type") != "Container":
             continue
         default = {**item.get("max", {}), **item.get("default", {})}
-        request = {**default, **item.get("min", {}), **item.get("defaultRequest", {})}
-        for name, limit in default.items():
-            if name not in item.get("defaultRequest", {}):
-                request[name] = limit
+        request = {**item.get("min", {}), **default, **item.get("defaultRequest", {})}
         if default:
             item["default"] = default
         if request:
