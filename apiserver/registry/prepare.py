@@ -39,19 +39,22 @@ def qos_class(spec: Json) -> str:
         requests = _positive(resources.get("requests"))
         limits = _positive(resources.get("limits"))
         anything = anything or bool(requests or limits)
-        if limits.keys() != set(COMPUTE) or any(
-            requests.get(name, limits[name]) != limits[name] for name in limits
-        ):
+        if len(limits) != len(COMPUTE) or (requests or limits) != limits:
             guaranteed = False
     if not anything:
         return "BestEffort"
     return "Guaranteed" if guaranteed else "Burstable"
 
 
-def _positive(amounts: Json | None) -> dict[str, int]:
-    found = ((name, (amounts or {}).get(name)) for name in COMPUTE)
-    counted = ((name, quantity.nano_units(amount)) for name, amount in found if amount)
-    return {name: amount for name, amount in counted if amount > 0}
+def _positive(amounts: Json | None) -> dict[str, str]:
+    """The amounts of compute resources that are above zero; they are in canonical form."""
+    if not amounts:
+        return {}
+    return {
+        name: amounts[name]
+        for name in COMPUTE
+        if name in amounts and quantity.nano_units(amounts[name]) > 0
+    }
 
 
 def pod_admission_defaults(pod: Json) -> None:

@@ -121,9 +121,12 @@ def _container(container: Json, path: str, seen: set[str], volumes: set[str]) ->
         ("terminationMessagePolicy", MESSAGE_POLICIES),
     ):
         errors.extend(check_one_of(container.get(field), f"{path}.{field}", supported))
-    errors.extend(_ports(container.get("ports") or [], f"{path}.ports"))
-    errors.extend(_environment(container.get("env") or [], f"{path}.env"))
-    errors.extend(_mounts(container.get("volumeMounts") or [], f"{path}.volumeMounts", volumes))
+    if ports := container.get("ports"):
+        errors.extend(_ports(ports, f"{path}.ports"))
+    if variables := container.get("env"):
+        errors.extend(_environment(variables, f"{path}.env"))
+    if mounts := container.get("volumeMounts"):
+        errors.extend(_mounts(mounts, f"{path}.volumeMounts", volumes))
     if resources := container.get("resources"):
         errors.extend(_resources(resources, f"{path}.resources"))
     for field in ("livenessProbe", "readinessProbe", "startupProbe"):
@@ -189,12 +192,13 @@ def _resources(resources: Json, path: str) -> Iterator[FieldError]:
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for member, amounts in (("limits", limits), ("requests", requests)):
         for name, amount in amounts.items():
-            yield from _resource_name(name, f"{path}.{member}[{name}]")
+            if name not in STANDARD_RESOURCES:
+                yield from _resource_name(name, f"{path}.{member}[{name}]")
             if quantity.nano_units(amount) < 0:
                 yield fe.invalid(f"{path}.{member}[{name}]", amount, NON_NEGATIVE)
     for name, amount in requests.items():
         limit = limits.get(name)
-        if limit is not None and quantity.nano_units(amount) > quantity.nano_units(limit):
+        if limit not in (None, amount) and quantity.nano_units(amount) > quantity.nano_units(limit):
             text = f"must be less than or equal to {name} limit of {limit}"
             yield fe.invalid(f"{path}.requests", amount, text)
 
@@ -202,7 +206,7 @@ def _resources(resources: Json, path: str) -> Iterator[FieldError]:
 def _resource_name(name: str, path: str) -> Iterator[FieldError]:
     for text in names.qualified_name_errors(name):
         yield fe.invalid(path, name, text)
-    if "/" not in name and name not in STANDARD_RESOURCES and not name.startswith("hugepages-"):
+    if "/" not in name and not name.startswith("hugepages-"):
         yield fe.invalid(path, name, "must be a standard resource for containers")
 
 
