@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from etcdclient.pb.rpc_pb2 import RangeRequest, RangeResponse
+from raftstore.mvcc.history import History
 from raftstore.mvcc.key_index import KeyIndex
 from raftstore.mvcc.key_range import KeyRange
 from raftstore.mvcc.revision import Record
@@ -24,24 +25,31 @@ _SORT_KEYS: Final[dict[int, Callable[[Record], Any]]] = {
 }
 
 
+class KeySpace(NamedTuple):
+    """What there is to read: an index and the history that it was made from."""
+
+    index: KeyIndex
+    history: History
+
+
 def fill_range(
-    response: RangeResponse, request: RangeRequest, index: KeyIndex, revision: int
+    response: RangeResponse, request: RangeRequest, key_space: KeySpace, revision: int
 ) -> None:
-    """Put into `response` what `request` finds in `index` at `revision`, all but the header.
+    """Put into `response` what `request` finds at `revision`, all but the header.
 
     A request for 0 or a revision not below `revision` sees the newest records, those of an
     unfinished txn included. The caller has checked that the revision can be read.
     """
     key = request.key
     if not request.range_end and not 0 < request.revision < revision and not _has_bounds(request):
-        record = index.live.get(key)
+        record = key_space.index.live.get(key)
         if record is None:
             return
         response.count = 1
         if not request.count_only:
             _add_kv(response, record, keys_only=request.keys_only)
         return
-    records, count = _find(request, KeyRange.of(key, request.range_end), index, revision)
+    records, count = _find(request, KeyRange.of(key, request.range_end), key_space, revision)
     response.count = count
     if request.count_only:
         return
@@ -58,7 +66,7 @@ def fill_range(
 
 
 def _find(
-    request: RangeRequest, keys: KeyRange, index: KeyIndex, revision: int
+    request: RangeRequest, keys: KeyRange, key_space: KeySpace, revision: int
 ) -> tuple[list[Record], int]:
     """The records to choose from, and how many keys the range has whatever the limit.
 
@@ -68,14 +76,36 @@ def _find(
     fetch = 0
     if request.limit > 0 and request.sort_order == RangeRequest.NONE and not _has_bounds(request):
         fetch = request.limit + 1
+    index = key_space.index
     if not 0 < request.revision < revision:
         count = index.count(keys)
         return ([] if request.count_only else index.current(keys, fetch)), count
     past = index.past(keys, request.revision)
     if request.count_only:
-        return [], sum(1 for _ in past)
-    records = list(islice(past, fetch)) if fetch else list(past)
-    return records, len(records) + sum(1 for _ in past)
+        return [], _count_past(keys, request.revision, key_space)
+    if not fetch:
+        records = list(past)
+        return records, len(records)
+    records = list(islice(past, fetch))
+    if len(records) < fetch:
+        return records, len(records)
+    return records, _count_past(keys, request.revision, key_space)
+
+
+def _count_past(keys: KeyRange, revision: int, key_space: KeySpace) -> int:
+    """How many keys of the range lived at `revision`.
+
+    Worked out from how many live now and what changed since, unless that is more than there are
+    keys: so the pages of a long list, all read at one revision, cost what they hold.
+    """
+    index = key_space.index
+    living = index.count(keys)
+    changes = list(islice(key_space.history.since(revision + 1), living + 1))
+    if len(changes) > living:
+        return sum(1 for _ in index.past(keys, revision))
+    changed = {record.key for record in changes if record.key in keys}
+    lived = sum(index.at(key, revision) is not None for key in changed)
+    return living + lived - sum(key in index.live for key in changed)
 
 
 def _has_bounds(request: RangeRequest) -> bool:

@@ -17,7 +17,7 @@ from raftstore.mvcc.hashing import HashKv
 from raftstore.mvcc.history import BLOCK_RECORDS, History
 from raftstore.mvcc.key_index import KeyIndex
 from raftstore.mvcc.key_range import KeyRange
-from raftstore.mvcc.ranges import fill_range
+from raftstore.mvcc.ranges import KeySpace, fill_range
 from raftstore.mvcc.revision import (
     FIRST_REVISION,
     NEVER_COMPACTED,
@@ -71,7 +71,7 @@ class Store:
         self.check_readable(request.revision)
         response = RangeResponse()
         response.header.revision = self.revision
-        fill_range(response, request, self.index, self.revision)
+        fill_range(response, request, KeySpace(self.index, self.history), self.revision)
         return response
 
     def write(self) -> Writer:
@@ -235,7 +235,7 @@ class Writer:
     def range(self, request: RangeRequest, response: RangeResponse) -> None:
         """Answer a range inside the txn; its revision is checked already."""
         response.header.revision = self.revision
-        fill_range(response, request, self._index, self.revision)
+        fill_range(response, request, KeySpace(self._index, self._history), self.revision)
 
     def end(self) -> list[Event]:
         """Make the changes the store's new revision, if there are any, and name them."""
