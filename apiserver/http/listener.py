@@ -79,6 +79,9 @@ class Listener(web.Server):
         self._idle.clear()
         try:
             response = await self._handle(ctx)
+        except ConnectionError:
+            # The client is gone; there is nobody to answer, and nothing to log.
+            response = Reply(b"", status=500, close=True)
         finally:
             self.in_flight -= 1
             if not self.in_flight:

@@ -123,15 +123,16 @@ class Etcd3Store:
 
         The contrary proves nothing, for the write may still be on its way.
         """
-        if error.definite:
-            raise write_failure(error) from error
+        failure = write_failure(error)
+        if failure.status_code != 504:
+            raise failure from error
         try:
             response = await self._client.range(RangeRequest(key=key.encode(), limit=1))
         except EtcdError:
-            raise unknown_outcome(error) from error
+            raise failure from error
         if response.kvs and response.kvs[0].value == value:
             return _stored(response.kvs[0])
-        raise unknown_outcome(error) from error
+        raise failure from error
 
     async def guaranteed_change(
         self, key: str, decide: Decide, cached: StoredObject | None, *, dry_run: bool = False
@@ -259,7 +260,8 @@ def unknown_outcome(error: EtcdError) -> ApiError:
 
 def write_failure(error: EtcdError) -> ApiError:
     """How a failed write is told to the client: certain or unknown, never the one as the other."""
-    if not error.definite:
+    # A message that is too large is refused as a whole, before anything looks into it.
+    if not error.definite and "larger than max" not in error.text:
         return unknown_outcome(error)
     return read_failure(error)
 
