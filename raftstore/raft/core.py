@@ -241,6 +241,7 @@ class Raft:
         last = self._last_hard_state
         hard_state = self._changed_hard_state()
         soft_state = self._changed_soft_state()
+        new_term_or_vote = self.term != last.term or self.vote != last.vote
         ready = Ready(
             hard_state=hard_state,
             soft_state=soft_state,
@@ -250,10 +251,11 @@ class Raft:
             committed=log.next_committed(self.config.committed_bytes_max),
             read_states=self._read_states,
             aborted_reads=self._aborted_reads,
-            must_sync=bool(entries)
-            or snapshot is not None
-            or self.term != last.term
-            or self.vote != last.vote,
+            must_sync=new_term_or_vote or bool(entries) or snapshot is not None,
+            # A single voter commits by this very Ready, so what it says must wait.
+            may_send_early=self.role is Role.LEADER
+            and not new_term_or_vote
+            and len(self.conf_state.voters) > 1,
         )
         self._last_hard_state = hard_state or self._last_hard_state
         self._last_soft_state = soft_state or self._last_soft_state

@@ -12,7 +12,8 @@ class Ready:
     """One batch of effects. The caller must, in this order:
 
     1. persist `hard_state`, `entries`, then `snapshot`; sync them if `must_sync`;
-    2. send `messages`, after the sync (they promise what was just persisted);
+    2. send `messages`, after the sync (they promise what was just persisted), or at any time
+       before if `may_send_early`;
     3. install `snapshot`, apply `committed` (each entry may itself be one of `entries`), calling
        `Raft.apply_conf_change` for each CONF_CHANGE entry among them;
     4. answer reads: `read_states` are confirmed, `aborted_reads` must be asked again or failed;
@@ -43,3 +44,6 @@ class Ready:
     """Whether term, vote, entries or snapshot changed. If commit alone did, writing it is enough,
     as long as the next sync covers it: a member must not forget a membership change that was
     committed before an entry it holds durably (thesis §4.1, with changes in force once applied)."""
+    may_send_early: bool
+    """Whether `messages` may leave before or while this Ready is persisted (thesis §10.2.1): a
+    leader's promise nothing about its own disk, as it counts itself only after `advance`."""

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from raftstore.raft import Entry, Index, Message, Raft, RaftLog, Term
+from raftstore.raft import ConfState, Entry, Index, Message, Raft, RaftLog, Term
 from raftstore.raft.candidate import Candidate
 from raftstore.raft.follower import Follower
 from raftstore.raft.leader import Leader
@@ -77,6 +77,24 @@ class UnmatchedSnapshotFollower(Follower):
         if meta.index <= self.raft.log.last_index:
             self.raft.log.commit_to(meta.index)
         super().on_snapshot(message)
+
+
+class CredulousFollower(Follower):
+    """Takes entries although it knows no membership, and so may become a majority of its own.
+
+    This bug was ours: the simulation found it.
+    """
+
+    def on_append(self, message: Message) -> None:
+        known = self.raft.conf_state
+        if not known.voters:
+            self.raft.conf_state = ConfState((MemberId(99),))
+        super().on_append(message)
+        self.raft.conf_state = known
+
+
+class CredulousRaft(Raft):
+    follower_type = CredulousFollower
 
 
 class EagerVoter(Raft):
@@ -166,6 +184,10 @@ PLANTS: dict[str, tuple[Plant, dict[str, object]]] = {
     "snapshot without a log match (S2)": (
         Plant(raft_type=UnmatchedSnapshotRaft),
         {"voters": 5, "compact_every": 4, "partition_every": 15},
+    ),
+    "a member that knows nobody takes entries": (
+        Plant(raft_type=CredulousRaft),
+        {"spares": 2, "conf_change_every": 6, "transfer_every": 6},
     ),
     "votes for a shorter log": (Plant(raft_type=EagerVoter), {"crash_every": 15}),
     "the same voter counted twice (S9)": (

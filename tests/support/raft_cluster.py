@@ -208,12 +208,15 @@ class Cluster:
             delay = self.random.randrange(1, delay_max)
             if self.random.random() < self.profile.straggle and not self.healing:
                 delay += self.random.randrange(40 * TICK)  # beyond a few elections
-            self._at(delay, lambda: self._deliver(message, image, lost=lost))
+            self._at(delay, partial(self._deliver, message, image, sent_at=self.now, lost=lost))
 
-    def _deliver(self, message: Message, image: State, *, lost: bool) -> None:
+    def _deliver(self, message: Message, image: State, *, sent_at: int, lost: bool) -> None:
         link = (message.from_, message.to)
         receiver = self.members[message.to]
-        lost = lost or link in self.cut or not receiver.alive
+        # A healed network is rid of stragglers: those of a leader that is gone would keep others
+        # believing in it.
+        too_late = self.healing and self.now - sent_at > 10 * TICK
+        lost = lost or too_late or link in self.cut or not receiver.alive
         if message.kind is MessageKind.SNAP:
             sender = self.members[message.from_]
             if sender.alive:

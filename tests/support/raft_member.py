@@ -170,7 +170,10 @@ class SimMember:
         """Do all that the outstanding Ready asks for, or die on the way."""
         ready = self.outstanding
         assert ready is not None
-        if self.plant.send_before_persist:
+        early = self.plant.send_before_persist or (
+            ready.may_send_early and self.random.random() < 0.5
+        )
+        if early:
             self._send_all(ready, len(ready.messages))
         if self._dies("before persist"):
             return
@@ -180,7 +183,7 @@ class SimMember:
         self.disk.persist(ready, image, self.plant, entries_max=limit)
         if self._dies("torn persist") or self._dies("before send"):
             return
-        if not self.plant.send_before_persist:
+        if not early:
             dying = self.doomed == "while sending"
             count = len(ready.messages)
             self._send_all(ready, self.random.randrange(count + 1) if dying else count)

@@ -203,6 +203,35 @@ def test_a_commit_alone_needs_no_sync() -> None:
     assert (ready.hard_state.commit, ready.must_sync, len(ready.committed)) == (2, False, 2)
 
 
+def test_a_leader_may_send_while_it_persists_but_never_a_vote_or_an_acknowledgement() -> None:
+    """Thesis §10.2.1: the leader writes to its disk in parallel with replicating."""
+    net = cluster()
+    net[1].raft.campaign(transfer=True)
+    candidate = net[1].raft.ready()
+    assert not candidate.may_send_early
+    net[1].raft.advance(candidate)
+    for message in candidate.messages:
+        net[message.to].raft.step(message)
+        voter = net[message.to].raft.ready()
+        assert not voter.may_send_early
+        net[message.to].raft.advance(voter)
+        net[1].raft.step(voter.messages[0])
+    leader = net[1].raft.ready()
+    assert [m.kind for m in leader.messages] == [MessageKind.APP] * 2
+    assert leader.may_send_early
+    net[2].raft.step(leader.messages[0])
+    assert not net[2].raft.ready().may_send_early
+
+
+def test_a_single_voter_with_a_learner_never_sends_early() -> None:
+    one = actor(voters=(1,), learners=(2,))
+    one.raft.campaign()
+    one.drain()
+    one.raft.propose(b"x")
+    ready = one.raft.ready()
+    assert (ready.must_sync, ready.may_send_early) == (True, False)
+
+
 def test_one_ready_at_a_time() -> None:
     one = actor(voters=(1,))
     one.raft.campaign()
