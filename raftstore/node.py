@@ -7,6 +7,7 @@ nowhere else (etcd-io/raft doc.go). Nothing is sent or answered before what it d
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
@@ -20,7 +21,7 @@ from raftstore.engine.native import assemble
 from raftstore.engine.protocol import AppliedBatch, NodeStatus, StateMachine
 from raftstore.engine.recovery import Recovered, recover
 from raftstore.errors import StoreError
-from raftstore.leader_tasks import answer_question, tick_leases
+from raftstore.member_tasks import answer_question, publish_attributes, tick_leases
 from raftstore.membership import Membership
 from raftstore.pb.command_pb2 import Command, CommandBatch, ConfChange
 from raftstore.pb.peer_pb2 import LeaderAnswer, LeaderQuestion
@@ -57,7 +58,8 @@ log = logging.getLogger(__name__)
 NO_LEADER_ELECTIONS = 3
 """Callers are told that there is no leader after so many election timeouts without one."""
 COMPACTION_RECORDS_PER_TURN = 500
-PUBLISH_RETRY_S = 0.5
+EARLY_ELECTIONS = 3
+"""For so many election timeouts after its start a member may campaign without waiting for one."""
 
 
 class Node:
@@ -91,6 +93,7 @@ class Node:
         self._leader = NO_MEMBER
         self._role = Role.FOLLOWER
         self._leaderless_since = 0.0
+        self._early_ticks = config.election_ticks * EARLY_ELECTIONS
         self._tasks_owned: set[asyncio.Task[None]] = set()
         self._leader_waiters: set[asyncio.Future[None]] = set()
 
@@ -113,8 +116,7 @@ class Node:
             raise
         self._spawn(self._tick_for_ever, "raft-ticks")
         self._spawn(self._publish, "publish-attributes")
-        if len(self._raft.conf_state.voters) == 1:
-            self._raft.campaign()
+        self._maybe_campaign_early()
         self._wake()
         return self
 
@@ -247,14 +249,15 @@ class Node:
             raise errors.bad_leader_transferee()
         if self._leader == NO_MEMBER:
             raise errors.no_leader()
-        self._raft.transfer_leadership(to)
-        self._wake()
-        try:
-            async with asyncio.timeout(2 * self.config.election_ms / 1_000):
-                while self._leader != to:
+        deadline = self._loop.time() + 2 * self.config.election_ms / 1_000
+        while self._leader != to:
+            if self._loop.time() > deadline:
+                raise errors.timed_out_leader_transfer()
+            self._raft.transfer_leadership(to)  # the request itself may get lost: ask again
+            self._wake()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2 * self.config.heartbeat_ms / 1_000):
                     await self._leader_change()
-        except TimeoutError:
-            raise errors.timed_out_leader_transfer() from None
 
     async def snapshot(self) -> Index:
         """Take a snapshot of everything applied so far; returns its index once it is durable."""
@@ -349,8 +352,25 @@ class Node:
             self._on_tick(now, elapsed_ms=int((now - before) * 1_000))
             before = now
 
+    def _maybe_campaign_early(self) -> None:
+        """When a whole cluster starts, its first member need not wait for a timeout.
+
+        Only a hint: the pre-vote asks the others, and they refuse if they hear a leader.
+        """
+        voters = self._raft.conf_state.voters
+        if (
+            self._leader == NO_MEMBER
+            and self._raft.role in (Role.FOLLOWER, Role.PRE_CANDIDATE)
+            and voters[:1] == (self.member_id,)
+            and 2 * (1 + self._network.connected_members()) > len(voters)
+        ):
+            self._raft.campaign()
+
     def _on_tick(self, now: float, *, elapsed_ms: int) -> None:
         self._raft.tick()
+        if self._early_ticks > 0:
+            self._early_ticks -= 1
+            self._maybe_campaign_early()
         if self._role is Role.LEADER:
             tick_leases(self.lessor, elapsed_ms, self._propose_unattended)
         self._callers.expire(now)
@@ -369,19 +389,7 @@ class Node:
             log.warning("leases: %s", error.text)
 
     async def _publish(self) -> None:
-        """Make our name and client URLs known, as etcd's publish does, until it has worked."""
-        while True:
-            command = Command()
-            command.member_attributes.member_id = self.member_id
-            command.member_attributes.name = self.config.name
-            command.member_attributes.client_urls.extend(self.config.advertise_client_urls)
-            try:
-                await self.propose(command)
-            except StoreError as error:
-                log.info("publishing this member's attributes: %s; trying again", error.text)
-                await asyncio.sleep(PUBLISH_RETRY_S)
-            else:
-                return
+        await publish_attributes(self.member_id, self.config, self.propose)
 
     # The Ready loop: persist -> send -> apply -> answer
 

@@ -62,9 +62,9 @@ class SnapshotStore:
             raise SnapshotDamagedError(f"{path.name} holds a snapshot of index {head.index}")
         return head, chunks
 
-    def open_raw(self, meta: SnapshotMeta) -> BinaryIO:
-        """The file of this snapshot, to be sent as it is. Raises FileNotFoundError. Blocking."""
-        return self.path(meta.index, meta.term).open("rb")
+    def begin_send(self, meta: SnapshotMeta) -> SnapshotReader:
+        """The file of this snapshot, to be sent as it is."""
+        return SnapshotReader(self.path(meta.index, meta.term))
 
     async def save(self, head: SnapshotHead, chunks: Iterator[bytes], worker: DiskWorker) -> int:
         """Write a snapshot, one chunk per turn of the loop, durable on return. Returns its bytes.
@@ -74,7 +74,7 @@ class SnapshotStore:
         """
         clock = asyncio.get_running_loop().time
         encoder = SnapshotEncoder()
-        writer = await worker.run(lambda: self.begin_file(f"own-{head.index:016x}"))
+        writer = SnapshotWriter(self._directory / f"own-{head.index:016x}.tmp")
         try:
             await worker.run(lambda: writer.write(encoder.head(head)))
             for chunk in chunks:
@@ -90,14 +90,10 @@ class SnapshotStore:
             await worker.run(writer.abandon)
         return writer.size
 
-    def begin_file(self, label: str) -> SnapshotWriter:
-        """A file to write beside the others; not a snapshot until published. Blocking."""
-        return SnapshotWriter(self._directory / f"{label}.tmp")
-
     def begin_receive(self) -> SnapshotReceiver:
-        """A snapshot that comes in pieces from a peer. Blocking."""
+        """A snapshot that comes in pieces from a peer."""
         self._received += 1
-        writer = self.begin_file(f"received-{self._received}")
+        writer = SnapshotWriter(self._directory / f"received-{self._received}.tmp")
         return SnapshotReceiver(
             self, writer, SnapshotDecoder(chunk_bytes_max=self._chunk_bytes_max)
         )
@@ -110,17 +106,47 @@ class SnapshotStore:
                 path.unlink(missing_ok=True)
 
 
-class SnapshotWriter:
-    """One file being written. All methods block; they run in the snapshot worker."""
+class SnapshotGoneError(Exception):
+    """The snapshot was removed, because a newer one took its place."""
+
+
+class SnapshotReader:
+    """A snapshot's bytes in pieces. Methods block; the first read opens the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: BinaryIO | None = path.open("wb")
+        self._file: BinaryIO | None = None
+
+    def read(self) -> bytes:
+        """The next piece, empty at the end. Raises SnapshotGoneError."""
+        if self._file is None:
+            try:
+                self._file = self._path.open("rb")
+            except FileNotFoundError:
+                raise SnapshotGoneError(f"{self._path.name} gave way to a newer one") from None
+        return self._file.read(READ_BYTES)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+class SnapshotWriter:
+    """One file being written beside the others: no snapshot until published.
+
+    All methods block; they run in the snapshot worker. The first write opens the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
         self._unsynced = 0
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        assert self._file is not None
+        if self._file is None:
+            self._file = self._path.open("wb")
         self._file.write(data)
         self.size += len(data)
         self._unsynced += len(data)

@@ -14,7 +14,7 @@ from raftstore.pb.peer_pb2 import SnapshotChunk
 from raftstore.raft.messages import Message, MessageKind
 from raftstore.raft.types import SnapshotMeta
 from raftstore.snap.codec import SnapshotDamagedError
-from raftstore.snap.store import READ_BYTES, SnapshotStore
+from raftstore.snap.store import SnapshotGoneError, SnapshotStore
 from raftstore.transport.connection import FrameConnection
 from raftstore.transport.wire import FrameError, FrameKind, decode_messages, encode_messages
 from raftstore.wal.worker import DiskWorker
@@ -43,15 +43,11 @@ async def send_snapshot(
 
     connection.on_frame = on_frame
     assert message.snapshot is not None
-    meta = message.snapshot
-    path = store.path(meta.index, meta.term)
-    file = await worker.run(lambda: path.open("rb") if path.exists() else None)
-    if file is None:
-        raise TransferError(f"{path.name} is gone; a newer one will be sent")
+    reader = store.begin_send(message.snapshot)
     try:
         connection.send(FrameKind.RAFT, encode_messages([message]))
         while True:
-            data = await worker.run(lambda: file.read(READ_BYTES))
+            data = await worker.run(reader.read)
             chunk = SnapshotChunk(data=data, last=not data, crc=zlib.crc32(data))
             connection.send(FrameKind.CHUNK, chunk.SerializeToString())
             await _within(connection.drain(), "the peer takes no more bytes")
@@ -63,8 +59,10 @@ async def send_snapshot(
         await asyncio.wait(waiting, timeout=STALL_MAX_S, return_when=asyncio.FIRST_COMPLETED)
         if not done.done():
             raise TransferError("the peer did not confirm it")
+    except SnapshotGoneError as error:
+        raise TransferError(str(error)) from error
     finally:
-        await worker.run(file.close)
+        await worker.run(reader.close)
 
 
 async def _within(step: Awaitable[None], what: str) -> None:
@@ -101,7 +99,7 @@ class IncomingSnapshot:
         """
         message = self._announcement(await self._next())
         meta = check(message)
-        receiver = await self._worker.run(self._store.begin_receive)
+        receiver = self._store.begin_receive()
         try:
             while True:
                 chunk = _chunk(await self._next())

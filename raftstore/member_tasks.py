@@ -1,15 +1,48 @@
-"""What only the leader may do or say: ending leases, answering questions about them.
+"""What a member does unasked: make itself known; as leader, end leases and answer about them.
 
-Owns no state: the lessor has it. Proposals made here have no caller; what is lost is asked again.
+Owns no state: the lessor and the log have it. A proposal that is lost is made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
+from raftstore.config import NodeConfig
+from raftstore.errors import StoreError
 from raftstore.lease import Lessor
 from raftstore.pb.command_pb2 import Command
 from raftstore.pb.peer_pb2 import LeaderAnswer, LeaderQuestion
+from raftstore.raft.types import MemberId
+
+if TYPE_CHECKING:
+    from raftstore.apply import ApplyResult
+
+log = logging.getLogger(__name__)
+
+PUBLISH_RETRY_S = 0.5
+
+
+async def publish_attributes(
+    member_id: MemberId,
+    config: NodeConfig,
+    propose: Callable[[Command], Awaitable[ApplyResult]],
+) -> None:
+    """Make our name and client URLs known, as etcd's publish does, until it has worked."""
+    while True:
+        command = Command()
+        command.member_attributes.member_id = member_id
+        command.member_attributes.name = config.name
+        command.member_attributes.client_urls.extend(config.advertise_client_urls)
+        try:
+            await propose(command)
+        except StoreError as error:
+            log.info("publishing this member's attributes: %s; trying again", error.text)
+            await asyncio.sleep(PUBLISH_RETRY_S)
+        else:
+            return
 
 
 def tick_leases(lessor: Lessor, elapsed_ms: int, propose: Callable[[Command], None]) -> None:
