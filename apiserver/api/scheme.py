@@ -34,8 +34,8 @@ NOT_ADVERTISED_GROUPS = frozenset(
 NOT_ADVERTISED = frozenset({"bindings", "componentstatuses"})
 """Virtual core resources, left out for the same reason."""
 
-SERVED_SUBRESOURCES = frozenset({"approval", "finalize", "scale", "status"})
-"""Subresources that the registry implements; the facts know more (eviction, token, …)."""
+SERVED_SUBRESOURCES = frozenset({"approval", "finalize", "status"})
+"""Subresources that are implemented; the facts know more (scale, eviction, token, …)."""
 
 
 @dataclass(frozen=True, slots=True)

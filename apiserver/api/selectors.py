@@ -311,7 +311,11 @@ FIELDS: dict[tuple[str, str], dict[str, str]] = {
 
 
 def field_getter(resource: Resource, path: str) -> FieldGetter:
-    """How to read a selectable field as text. Raises SelectorError where it is not selectable."""
+    """How to read a selectable field of a stored object as text.
+
+    Stored events are core events, whatever group is asked. Raises SelectorError where the field
+    is not selectable.
+    """
     if path == "metadata.name":
         return _name
     if path == "metadata.namespace":
@@ -326,6 +330,9 @@ def field_getter(resource: Resource, path: str) -> FieldGetter:
         raise SelectorError(f"field label not supported: {path}")
     if (resource.kind, path) in _SPECIAL:
         return _SPECIAL[resource.kind, path]
+    if resource.group == "events.k8s.io":
+        path = path.replace("regarding.", "involvedObject.", 1)
+        path = path.replace("reportingController", "reportingComponent")
     return _getter(tuple(path.split(".")), selectable[path])
 
 

@@ -40,7 +40,7 @@ CORE: dict[tuple[str, str], Rules] = {
     ("", "Namespace"): Rules(
         name_check=names.label_errors,
         status_at_create=lambda obj: {"phase": "Active"},
-        prepare_create=(prepare.namespace_finalizer,),
+        prepare_create=(prepare.namespace_identity,),
         prepare_update=(prepare.keep_spec,),
     ),
     ("", "PersistentVolume"): Rules(
@@ -80,7 +80,13 @@ CORE: dict[tuple[str, str], Rules] = {
         validate_update=(core.validate_service_update,),
         allow_create_on_update=True,
     ),
-    ("events.k8s.io", "Event"): Rules(allow_create_on_update=True),
+    ("events.k8s.io", "Event"): Rules(
+        validate=(
+            required("eventTime", "reportingController", "reportingInstance", "action", "reason"),
+            one_of("type", "Normal", "Warning"),
+        ),
+        allow_create_on_update=True,
+    ),
 }
 
 WORKLOADS: dict[tuple[str, str], Rules] = {

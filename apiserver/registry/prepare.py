@@ -84,8 +84,11 @@ def _tolerates_for_ever(toleration: Json, key: str) -> bool:
     return toleration.get("key", key) == key and toleration.get("effect") in (None, "NoExecute")
 
 
-def namespace_finalizer(namespace: Json) -> None:
-    """Every namespace waits for the removal of what is in it."""
+def namespace_identity(namespace: Json) -> None:
+    """Every namespace bears its name as a label, and waits for the removal of what is in it."""
+    meta = namespace["metadata"]
+    if name := meta.get("name"):
+        meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = name
     finalizers = namespace.setdefault("spec", {}).setdefault("finalizers", [])
     if "kubernetes" not in finalizers:
         finalizers.append("kubernetes")

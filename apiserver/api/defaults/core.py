@@ -13,8 +13,7 @@ RBAC_GROUP = "rbac.authorization.k8s.io"
 def _namespace(obj: Json) -> None:
     name = obj["metadata"].get("name")
     if name:
-        labels = obj["metadata"].setdefault("labels", {})
-        labels.setdefault("kubernetes.io/metadata.name", name)
+        obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name
     obj.setdefault("spec", {})
 
 
