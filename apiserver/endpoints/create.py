@@ -62,13 +62,13 @@ async def create_object(
     if metadata.get("resourceVersion"):
         text = "resourceVersion should not be set on objects to be created"
         raise errors.ApiError(500, "", text)
-    strategy_for(resource).prepare_for_create(obj)
     stamp_new(obj, uid=new_uid(), now=api.now())
     base = "" if metadata.get("name") else metadata.get("generateName", "")
     attempts = GENERATE_ATTEMPTS if base else 1
     for _ in range(attempts):
         if base:
             metadata["name"] = generate_name(base, api.chance)
+        strategy_for(resource).prepare_for_create(obj)
         _validate(target, obj)
         named = target.named(metadata["name"])
         try:
