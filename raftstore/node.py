@@ -1,7 +1,8 @@
 """One member of the store: the Ready loop, and what the services in front of it may ask.
 
 Owns the order persist -> send -> apply -> answer; it stands in `_turn` and what that calls, and
-nowhere else (etcd-io/raft doc.go). Nothing is sent or answered before what it depends on is synced.
+nowhere else (etcd-io/raft doc.go). Nothing is sent or answered before what it depends on is synced;
+a leader's appends depend on nothing of its own, and leave while its disk works (thesis §10.2.1).
 """
 
 from __future__ import annotations
@@ -419,6 +420,8 @@ class Node:
         mark: SnapshotMark | None = None
         if ready is not None and ready.soft_state is not None:
             self._on_soft_state(ready.soft_state)
+        if ready is not None and ready.may_send_early:
+            self._send(ready)
         if ready is not None and ready.snapshot is not None:
             mark = SnapshotMark(ready.snapshot.index, ready.snapshot.term, reset=True)
         else:
@@ -448,7 +451,8 @@ class Node:
             if ready is None:
                 self._persisting = False
             else:
-                self._callers.unsent(self._network.send(ready.messages), self._loop.time())
+                if not ready.may_send_early:
+                    self._send(ready)
                 if ready.snapshot is not None:
                     self._persisting = True
                     self._spawn(lambda: self._install(ready), "install-snapshot")
@@ -457,6 +461,10 @@ class Node:
         except Exception as error:  # noqa: BLE001 - this member's state is in doubt
             self._fail(error)
         self._wake()
+
+    def _send(self, ready: Ready) -> None:
+        """Step 2. Proposals that could not even leave wait again: they surely did not happen."""
+        self._callers.unsent(self._network.send(ready.messages), self._loop.time())
 
     def _finish(self, ready: Ready) -> None:
         """Step 3 and 4: apply what is committed, answer, and tell Raft that all is done."""
@@ -473,7 +481,7 @@ class Node:
             self._report(results, restored=ready.snapshot is not None)
         self._callers.reads.applied(self._applied_index)
         if ready.committed and self._snapshotting.claim_if_due(self._applied_index):
-            self._spawn(self._take_snapshot, "snapshot")
+            self._spawn(self.snapshot, "snapshot")
 
     def _apply(self, entry: Entry, results: list[ApplyResult]) -> None:
         assert entry.index == self._applied_index + 1, (entry.index, self._applied_index)
@@ -537,20 +545,17 @@ class Node:
 
     # Snapshots
 
-    def _spawn(self, work: Callable[[], Awaitable[None]], name: str) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[object]], name: str) -> None:
         """Run work of ours beside the loop; whatever it raises ends this member."""
         task = self._tasks.create_task(self._guard(work), name=name)
         self._tasks_owned.add(task)
         task.add_done_callback(self._tasks_owned.discard)
 
-    async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _guard(self, work: Callable[[], Awaitable[object]]) -> None:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - this member's state is in doubt
             self._fail(error)
-
-    async def _take_snapshot(self) -> None:
-        await self.snapshot()
 
     def _capture(self) -> tuple[SnapshotHead, Iterator[bytes]]:
         """The state as of now; the chunks stay as they are while writes go on."""
