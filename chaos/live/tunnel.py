@@ -45,6 +45,8 @@ class Flow:
     def connect(self, source: asyncio.Transport, target: asyncio.Transport) -> None:
         """Let bytes through from now on."""
         self._source, self._target = source, target
+        if self._held and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(self._held[0][0], self._release)
         self.resume("unconnected")
 
     def pause(self, reason: str) -> None:
@@ -59,9 +61,15 @@ class Flow:
             self._source.resume_reading()
 
     def on_bytes(self, chunk: bytes) -> None:
-        """Pass on, or hold for the link's delay. An empty chunk is the end of the stream."""
+        """Pass on, or hold for the link's delay. An empty chunk is the end of the stream.
+
+        A transport may deliver bytes once after it was told to pause: those that come before the
+        far end stands are held for it.
+        """
+        if "stopped" in self._pauses:
+            return
         delay_s = self._links.delay_s(self.link)
-        if not delay_s and not self._held:
+        if not delay_s and not self._held and self._target is not None:
             self._write(chunk)
             return
         loop = asyncio.get_running_loop()
@@ -69,7 +77,7 @@ class Flow:
         self._held_bytes += len(chunk)
         if self._held_bytes > HELD_BYTES_MAX:
             self.pause("held")
-        if self._timer is None:
+        if self._timer is None and self._target is not None:
             self._timer = loop.call_later(delay_s, self._release)
 
     def stop(self) -> None:
