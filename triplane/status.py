@@ -196,6 +196,8 @@ async def _ask_member(client: "EtcdClient", launcher: Launcher, node: NodePlan) 
     from etcdclient.errors import EtcdError
 
     pid = _pid(launcher, Kind.RAFTSTORE, node)
+    if pid is None:  # asking would only cost the timeout
+        return MemberStatus(node.name, node.client_url, pid, error="does not run")
     try:
         answer = await client.status(node.client_url)
     except EtcdError as error:
