@@ -13,16 +13,20 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 from apiserver.store.history import History
 from apiserver.store.index import KeyIndex, prefix_end
 from apiserver.store.objects import Event, StoredObject, UndecodableError
 from apiserver.store.watchers import Matches, Watcher, Watchers
-from etcdclient.client import EtcdClient
 from etcdclient.errors import CompactedError, EtcdError
 from etcdclient.pb.kv_pb2 import Event as StoreEvent
-from etcdclient.pb.rpc_pb2 import RangeRequest, WatchCreateRequest, WatchResponse
+from etcdclient.pb.rpc_pb2 import (
+    RangeRequest,
+    RangeResponse,
+    WatchCreateRequest,
+    WatchResponse,
+)
 
 log = logging.getLogger("apiserver.cacher")
 
@@ -37,6 +41,26 @@ BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 STALL_TIMEOUT_S: Final = 1.0
 
 
+class Responses(Protocol):
+    """A watch that is open: responses in order, until it is closed or lost."""
+
+    def __aiter__(self) -> AsyncIterator[WatchResponse]:
+        """The responses."""
+
+    async def close(self) -> None:
+        """End the watch."""
+
+
+class KeySpace(Protocol):
+    """What the cacher asks of the store; `etcdclient.EtcdClient` gives it."""
+
+    async def range(self, request: RangeRequest) -> RangeResponse:
+        """Read keys, linearizable unless a revision is named."""
+
+    def watch(self, request: WatchCreateRequest) -> Responses:
+        """Open a watch."""
+
+
 class StalledError(Exception):
     """The stream is silent while the store is known to be ahead."""
 
@@ -44,7 +68,7 @@ class StalledError(Exception):
 class Cacher:
     """Cache and watch hub of one API server. `run` owns all state and alone changes it."""
 
-    def __init__(self, client: EtcdClient) -> None:
+    def __init__(self, client: KeySpace) -> None:
         self._client = client
         self._index = KeyIndex()
         self._history = History()
@@ -287,7 +311,7 @@ class Cacher:
             self._watch_for_stall()
 
 
-async def _checked(stream: AsyncIterator[WatchResponse]) -> AsyncIterator[WatchResponse]:
+async def _checked(stream: Responses) -> AsyncIterator[WatchResponse]:
     async for response in stream:
         if response.compact_revision:
             raise CompactedError(compact_revision=response.compact_revision)

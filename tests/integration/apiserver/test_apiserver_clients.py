@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +57,7 @@ def kubeconfig(server: ApiServerProcess) -> Path:
 
 
 def _core(kubeconfig: Path) -> client.CoreV1Api:
-    return client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))
+    return client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
 
 
 async def test_python_client(kubeconfig: Path, unique: Callable[[str], str]) -> None:
@@ -69,6 +68,7 @@ def _python_client(core: client.CoreV1Api, name: str) -> None:
     core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
     body = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="x"), data={"k": "1"})
     created = core.create_namespaced_config_map(name, body)
+    assert created.metadata is not None
     version = created.metadata.resource_version
     created.data = {"k": "2"}
     updated = core.replace_namespaced_config_map("x", name, created)
@@ -79,7 +79,7 @@ def _python_client(core: client.CoreV1Api, name: str) -> None:
     assert refused.value.status == 409
     selector = "metadata.name=x"
     assert len(core.list_namespaced_config_map(name, field_selector=selector).items) == 1
-    events = watch.Watch().stream(
+    events = watch.Watch().stream(  # type: ignore[no-untyped-call]
         core.list_namespaced_config_map,
         name,
         field_selector=selector,
@@ -93,7 +93,6 @@ def _python_client(core: client.CoreV1Api, name: str) -> None:
     assert missing.value.status == 404
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
 async def test_kubectl(kubeconfig: Path, tmp_path: Path, unique: Callable[[str], str]) -> None:
     manifests = tmp_path / "all.yaml"
     manifests.write_text(MANIFESTS)

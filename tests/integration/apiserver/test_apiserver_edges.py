@@ -47,8 +47,8 @@ async def test_anonymous_sees_health_and_version_only(server: ApiServerProcess) 
             '"" in the namespace "default"'
         )
         assert refused.json["details"] == {"kind": "pods"}
-        path = await nobody.get("/apis")
-        assert path.json["message"] == (
+        listed = await nobody.get("/apis")
+        assert listed.json["message"] == (
             'forbidden: User "system:anonymous" cannot get path "/apis"'
         )
         token = await nobody.get("/api", headers={"Authorization": "Bearer nobody-knows-it"})

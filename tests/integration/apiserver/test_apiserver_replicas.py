@@ -163,7 +163,7 @@ async def test_the_cache_heals_after_the_store_was_away(
         async with asyncio.timeout(20):
             while (await api.post(f"{ns}/secrets", _secret("after"))).status not in (201, 409):
                 await asyncio.sleep(0.05)
-        names = []
+        names: list[str] = []
         while not names or names[-1] != "after":
             names.append((await events.next())["object"]["metadata"]["name"])
         assert names in (["after"], ["lost", "after"])
