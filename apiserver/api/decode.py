@@ -14,6 +14,7 @@ from typing import Any
 from apiserver.api import codec, documents, errors
 from apiserver.api.defaults import apply_defaults
 from apiserver.api.errors import ApiError
+from apiserver.api.field_errors import not_supported
 from apiserver.api.scheme import SCHEME, Resource
 
 Json = dict[str, Any]
@@ -27,16 +28,15 @@ class FieldValidation(Enum):
     IGNORE = "Ignore"
 
     @classmethod
-    def of(cls, text: str) -> FieldValidation:
-        """The parameter's value; absent means Warn. Raises ApiError (422-like text, 400)."""
+    def of(cls, text: str, options_kind: str = "CreateOptions") -> FieldValidation:
+        """The parameter's value; absent means Warn. Raises ApiError 422."""
         if not text:
             return cls.WARN
         try:
             return cls(text)
         except ValueError:
-            raise errors.bad_request(
-                f'invalid fieldValidation parameter: "{text}": must be one of Ignore, Warn, Strict'
-            ) from None
+            finding = not_supported("fieldValidation", text, ["", *(item.value for item in cls)])
+            raise errors.invalid("meta.k8s.io", options_kind, "", [finding]) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from apiserver.api import errors
+from apiserver.api.field_errors import invalid
 from apiserver.api.metadata import partial_object_metadata
 from apiserver.api.printers import printer_for
 from apiserver.api.scheme import Resource
@@ -28,13 +29,16 @@ class IncludeObject(Enum):
 
     @classmethod
     def of(cls, text: str) -> IncludeObject:
-        """The parameter's value; absent means Metadata. Raises ApiError 400."""
+        """The parameter's value; absent means Metadata. Raises ApiError 422."""
         if not text:
             return cls.METADATA
         try:
             return cls(text)
         except ValueError:
-            raise errors.bad_request(f'unrecognized includeObject value: "{text}"') from None
+            finding = invalid(
+                "includeObject", text, "must be 'Metadata', 'Object', 'None', or empty"
+            )
+            raise errors.invalid("meta.k8s.io", "TableOptions", "", [finding]) from None
 
 
 def table(
