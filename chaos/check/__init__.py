@@ -1,0 +1,1 @@
+"""Checkers. Pure: a verdict follows from the history alone, `unknown` where that is silent."""
