@@ -40,7 +40,9 @@ class Limits:
     segment_bytes: int = 16 * MIB
     snapshot_journal_bytes: int = 64 * MIB
     snapshot_chunk_bytes_max: int = 4 * MIB
+    snapshot_journal_bytes_max: int = 256 * MIB
     snapshot_catch_up_entries: int = 5_000
+    snapshot_catch_up_bytes: int = 16 * MIB
 
     def check(self) -> None:
         """Raise ConfigError where two limits cannot both hold."""
@@ -48,6 +50,8 @@ class Limits:
             raise ConfigError("batch_bytes_max must be at most a quarter of frame_bytes_max")
         if self.batch_bytes_max > self.waiting_proposal_bytes_max:
             raise ConfigError("waiting_proposal_bytes_max must hold at least one batch")
+        if self.snapshot_journal_bytes > self.snapshot_journal_bytes_max:
+            raise ConfigError("snapshot_journal_bytes must not exceed its maximum")
         if self.snapshot_chunk_bytes_max > self.frame_bytes_max // 2:
             raise ConfigError("snapshot_chunk_bytes_max must be at most half of frame_bytes_max")
 

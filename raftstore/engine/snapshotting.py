@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Iterator
 
 from raftstore.config import Limits
 from raftstore.raft.core import Raft
+from raftstore.raft.log import RaftLog, entry_bytes
 from raftstore.raft.types import Index, Term
 from raftstore.snap.codec import SnapshotHead
 from raftstore.snap.store import SnapshotStore
@@ -60,14 +62,17 @@ class Snapshotting:
         """Whether the caller is to take a snapshot now: enough was written since the last one.
 
         Enough is the larger of the configured bytes and the last snapshot's own size, so that
-        snapshots cost at most as much as the journal; or the configured number of entries. Each
-        member multiplies the bytes by a factor of its own, so that they do not all write at once.
+        snapshots cost about as much as the journal, up to the most that memory should hold as log;
+        or the configured number of entries. Each member multiplies the bytes by a factor of its
+        own, so that they do not all write at once.
         """
         if self._claimed or self._taking.locked() or self.pending is not None:
             return False
         since = self._newest[0] if self._newest is not None else 0
         written = self._journal.appended_bytes - self._bytes_at_last
-        enough = self._spread * max(self._limits.snapshot_journal_bytes, self._last_size)
+        limits = self._limits
+        wanted = max(limits.snapshot_journal_bytes, self._last_size)
+        enough = self._spread * min(wanted, limits.snapshot_journal_bytes_max)
         self._claimed = applied_index > since and (
             written >= enough or applied_index - since >= self._snapshot_count
         )
@@ -92,8 +97,7 @@ class Snapshotting:
     def marked(self, head: SnapshotHead, raft: Raft) -> None:
         """The journal vouches for this snapshot: forget what it makes superfluous."""
         self._previous, self._newest = self._newest, (head.index, head.term)
-        keep_behind = Index(max(0, head.index - self._limits.snapshot_catch_up_entries))
-        raft.compact(keep_behind, head.meta)
+        raft.compact(compact_to(raft.log, head.index, self._limits), head.meta)
         self._clean()
 
     def received(self, index: Index, term: Term) -> None:
@@ -115,3 +119,17 @@ class Snapshotting:
         if oldest is not None:
             self._journal.release(oldest[0])
         self._worker.submit(lambda: self._store.remove_except(keep), lambda: None)
+
+
+def compact_to(raft_log: RaftLog, index: Index, limits: Limits) -> Index:
+    """Up to where a log may be dropped once a snapshot at `index` is durable.
+
+    What follows is kept in memory for members that lag a little, within both of its bounds.
+    """
+    first = max(raft_log.first_index, index - limits.snapshot_catch_up_entries + 1)
+    kept_bytes = 0
+    for entry in reversed(raft_log.slice(Index(first), index, sys.maxsize)):
+        kept_bytes += entry_bytes(entry)
+        if kept_bytes > limits.snapshot_catch_up_bytes:
+            return entry.index
+    return Index(first - 1)
