@@ -88,7 +88,8 @@ class ClientHalf(Half):
         super().__init__()
         self.backend: Backend | None = None
         self._balancer = balancer
-        self._first: bytes | None = None
+        self._early = bytearray()
+        self._dialling = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -97,19 +98,29 @@ class ClientHalf(Half):
     def data_received(self, data: bytes) -> None:
         if self.peer is not None:
             super().data_received(data)
-        elif self._first is None and self.transport is not None:
-            self._first = data
+            return
+        # uvloop may deliver once more after it was told to pause: keep all, in order.
+        self._early += data
+        if not self._dialling and self.transport is not None:
+            self._dialling = True
             self.transport.pause_reading()
             self._balancer.on_first_bytes(self)
+
+    def eof_received(self) -> bool:
+        if self._dialling and self.peer is None:
+            self._eof = True  # passed on once the backend stands
+            return True
+        return super().eof_received()
 
     def connect(self, backend: Half) -> None:
         """Relay to `backend` from now on, beginning with what the client sent so far."""
         assert self.transport is not None
-        assert self._first is not None
         assert backend.transport is not None
         self.peer, backend.peer = backend, self
-        backend.transport.write(self._first)
-        self._first = b""
+        backend.transport.write(bytes(self._early))
+        self._early.clear()
+        if self._eof:
+            backend.transport.write_eof()
         self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
