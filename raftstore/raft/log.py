@@ -225,9 +225,10 @@ class RaftLog:
     def compact(self, index: Index, snapshot: SnapshotMeta) -> None:
         """Drop entries up to `index`; `snapshot`, which covers them, is durable (§7)."""
         assert index <= snapshot.index <= self.applied, (index, snapshot.index, self.applied)
+        assert index <= self.stable, (index, self.stable)
         if snapshot.index > self.snapshot.index:
             self.snapshot = snapshot
-        count = min(index, self.stable) - self._offset
+        count = index - self._offset
         if count > 0:
             self._offset_term = self._entries[count - 1].term
             del self._entries[:count]

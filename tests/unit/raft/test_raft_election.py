@@ -126,6 +126,15 @@ def test_a_voter_counts_once_however_often_it_answers() -> None:
     assert one.raft.role is Role.CANDIDATE
 
 
+def test_the_first_answer_of_a_voter_stands() -> None:
+    one = actor(voters=(1, 2, 3, 4, 5))
+    one.raft.campaign(transfer=True)
+    one.step(message(MessageKind.VOTE_RESP, term=1, reject=True))
+    one.step(message(MessageKind.VOTE_RESP, term=1))
+    one.step(message(MessageKind.VOTE_RESP, term=1, from_=MemberId(3)))
+    assert one.raft.role is Role.CANDIDATE
+
+
 def test_votes_of_strangers_and_learners_do_not_count() -> None:
     one = actor(voters=(1, 2, 3), learners=(4,))
     one.raft.campaign(transfer=True)
@@ -141,6 +150,18 @@ def test_a_member_votes_once_in_a_term_first_come_first_served() -> None:
     (again,) = one.step(message(MessageKind.VOTE, term=1))
     (other,) = one.step(message(MessageKind.VOTE, term=1, from_=MemberId(3)))
     assert [first.reject, again.reject, other.reject] == [False, False, True]
+
+
+def test_who_grants_a_vote_waits_a_whole_timeout_again() -> None:
+    """§5.2: a follower remains one as long as it grants votes."""
+    one = actor()
+    one.tick(9)
+    one.step(message(MessageKind.VOTE, term=0))
+    one.step(message(MessageKind.VOTE, term=1))
+    one.tick(8)
+    one.step(message(MessageKind.VOTE, term=1))
+    one.tick(9)
+    assert one.raft.role is Role.FOLLOWER
 
 
 def test_a_vote_survives_a_restart() -> None:

@@ -92,6 +92,21 @@ def test_a_new_voter_is_fed_and_then_counts() -> None:
     assert net[1].committed[-1].data != b"x"
 
 
+def test_a_voter_just_added_counts_as_alive_until_the_next_check() -> None:
+    """Else a leader that was alone would step down before the new one can say anything."""
+    one = actor(voters=(1,))
+    one.raft.campaign()
+    one.tick(9)
+    one.raft.propose_conf_change(encode_conf_change(ConfChange(ADD_VOTER, MemberId(2))))
+    one.drain()
+    assert one.raft.conf_state == conf((1, 2))
+    roles = []
+    for ticks in (1, 10):
+        one.tick(ticks)
+        roles.append(one.raft.role)
+    assert roles == [Role.LEADER, Role.FOLLOWER]
+
+
 def test_a_learner_follows_and_does_not_count_until_promoted() -> None:
     """Thesis §4.2.1."""
     net = cluster()

@@ -2,9 +2,19 @@
 
 import pytest
 
-from raftstore.raft import MessageKind, ProposalDropped, ReadState, Role
+from raftstore.raft import (
+    ConfChange,
+    ConfChangeKind,
+    Message,
+    MessageKind,
+    ProposalDropped,
+    ReadState,
+    Role,
+)
+from raftstore.raft.read_index import ReadQueue, ReadRequest
 from raftstore.raft.types import Index, MemberId
-from tests.support.raft_network import actor, cluster, entries
+from tests.support.raft_member import encode_conf_change
+from tests.support.raft_network import acknowledge, actor, cluster, entries, lead, members
 
 
 def test_a_read_on_the_leader_takes_one_heartbeat_round() -> None:
@@ -176,6 +186,56 @@ def test_a_transferee_is_brought_up_to_date_first() -> None:
     net.tick(3)
     assert net.leaders() == [3]
     assert net[3].raft.log.last_index == 7
+
+
+def test_a_transfer_to_a_member_that_is_removed_ends() -> None:
+    one = actor()
+    lead(one, 2)
+    acknowledge(one, 2, 1)
+    removal = ConfChange(ConfChangeKind.REMOVE, MemberId(3))
+    one.raft.propose_conf_change(encode_conf_change(removal))
+    one.raft.transfer_leadership(MemberId(3))
+    one.drain()
+    acknowledge(one, 2, 2)
+    assert one.raft.conf_state.voters == (1, 2)
+    one.raft.propose(b"x")
+
+
+def test_a_read_can_be_confirmed_by_a_smaller_majority() -> None:
+    """Once a voter is removed, the answers that came already may be enough."""
+    one = actor(voters=(1, 2, 3, 4))
+    lead(one, 2, 3)
+    for follower in (2, 3):
+        acknowledge(one, follower, 1)
+    removal = ConfChange(ConfChangeKind.REMOVE, MemberId(4))
+    one.raft.propose_conf_change(encode_conf_change(removal))
+    one.raft.read_index(b"r")
+    heartbeat = next(m for m in one.drain() if m.kind is MessageKind.HEARTBEAT)
+    answer = Message(
+        kind=MessageKind.HEARTBEAT_RESP,
+        to=MemberId(1),
+        from_=MemberId(2),
+        term=one.raft.term,
+        context=heartbeat.context,
+    )
+    one.step(answer)
+    assert one.reads == []
+    for follower in (2, 3):
+        acknowledge(one, follower, 2)
+    assert one.reads == [ReadState(b"r", Index(1))]
+
+
+def test_an_answer_to_an_earlier_round_takes_nothing_back() -> None:
+    queue = ReadQueue(10)
+    voters = members(1, 2, 3)
+    contexts = []
+    for name in (b"a", b"b"):
+        queue.add(ReadRequest(MemberId(1), name))
+        contexts.append(queue.start_round(Index(1)))
+    queue.on_answer(MemberId(2), contexts[1])
+    queue.on_answer(MemberId(2), contexts[0])
+    assert [r.number for r in queue.take_confirmed(MemberId(1), voters)] == [1, 2]
+    assert queue.take_confirmed(MemberId(1), voters) == []
 
 
 def test_during_a_transfer_proposals_are_dropped_and_later_taken_again() -> None:

@@ -5,6 +5,8 @@ from random import Random
 import pytest
 
 from raftstore.raft import (
+    ConfChange,
+    ConfChangeKind,
     Config,
     ConfState,
     Entry,
@@ -22,7 +24,7 @@ from raftstore.raft import (
 )
 from raftstore.raft.progress import ProgressState
 from raftstore.raft.render import describe_message
-from tests.support.raft_network import Actor, Network, actor, cluster, entries, members
+from tests.support.raft_network import Actor, Network, actor, cluster, entries, lead, members
 
 
 def snapshot_message(index: int, term: int, *, voters: tuple[int, ...] = (1, 2, 3)) -> Message:
@@ -153,6 +155,33 @@ def test_appends_wait_until_a_snapshot_is_installed() -> None:
     one.raft.advance(ready)
     one.raft.step(append)
     assert one.raft.log.last_index == 10
+
+
+def test_a_change_older_than_a_pending_snapshot_is_not_put_in_force() -> None:
+    """The node was applying it when the snapshot came, whose membership is newer."""
+    one = actor()
+    one.raft.step(snapshot_message(9, 4, voters=(1, 2, 5)))
+    stale = ConfChange(ConfChangeKind.ADD_VOTER, MemberId(7))
+    assert one.raft.apply_conf_change(stale).voters == members(1, 2, 5)
+    assert one.raft.conf_state.voters == members(1, 2, 5)
+
+
+def test_a_snapshot_is_not_sent_to_a_silent_member() -> None:
+    """Streaming it to a dead member would be wasted, again and again."""
+    one = actor(log=entries(1, 1, 1, 1), commit=4)
+    one.drain()
+    compact(one)
+    lead(one, 2)
+    leadership = one.raft.leadership
+    assert leadership is not None
+    progress = leadership.progress[MemberId(3)]
+    assert progress.maybe_decrease(Index(4), Index(1))
+    one.raft.propose(b"y")
+    assert one.drain() == []
+    heard = Message(
+        kind=MessageKind.HEARTBEAT_RESP, to=MemberId(1), from_=MemberId(3), term=one.raft.term
+    )
+    assert [m.kind for m in one.step(heard)] == [MessageKind.SNAP]
 
 
 def test_no_candidate_before_its_snapshot_is_installed() -> None:
