@@ -28,7 +28,7 @@ _SORT_KEYS: Final[dict[int, Callable[[Record], Any]]] = {
 class KeySpace(NamedTuple):
     """What there is to read: an index and the history that it was made from."""
 
-    index: KeyIndex
+    keys: KeyIndex
     history: History
 
 
@@ -42,7 +42,7 @@ def fill_range(
     """
     key = request.key
     if not request.range_end and not 0 < request.revision < revision and not _has_bounds(request):
-        record = key_space.index.live.get(key)
+        record = key_space.keys.live.get(key)
         if record is None:
             return
         response.count = 1
@@ -76,7 +76,7 @@ def _find(
     fetch = 0
     if request.limit > 0 and request.sort_order == RangeRequest.NONE and not _has_bounds(request):
         fetch = request.limit + 1
-    index = key_space.index
+    index = key_space.keys
     if not 0 < request.revision < revision:
         count = index.count(keys)
         return ([] if request.count_only else index.current(keys, fetch)), count
@@ -98,7 +98,7 @@ def _count_past(keys: KeyRange, revision: int, key_space: KeySpace) -> int:
     Worked out from how many live now and what changed since, unless that is more than there are
     keys: so the pages of a long list, all read at one revision, cost what they hold.
     """
-    index = key_space.index
+    index = key_space.keys
     living = index.count(keys)
     changes = list(islice(key_space.history.since(revision + 1), living + 1))
     if len(changes) > living:
