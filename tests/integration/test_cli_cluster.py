@@ -22,6 +22,12 @@ from triplane.topology import on_one_address, plan_topology
 pytestmark = pytest.mark.serial
 
 RANGE = "127.0.27.0/24"
+CONFIG_MAP = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kept}
+data: {answer: "42"}
+"""
 
 
 @pytest.fixture
@@ -84,7 +90,8 @@ def test_a_cluster_comes_up_serves_and_finds_its_data_again(data_dir: Path) -> N
     assert all(server["ready"] for server in found["apiServers"])
     assert found["vip"]["holder"] in {"cp1", "cp2", "cp3"}
     assert "kube-system" in kubectl(data_dir, "get", "namespaces")
-    kubectl(data_dir, "create", "configmap", "kept", "--from-literal=answer=42")
+    (data_dir / "kept.yaml").write_text(CONFIG_MAP)
+    kubectl(data_dir, "create", "-f", str(data_dir / "kept.yaml"))
 
     again = triplane(data_dir, "up", "--detach")
     assert again.returncode == 1
@@ -164,6 +171,7 @@ def test_all_nodes_on_one_address_where_a_machine_has_no_more(data_dir: Path) ->
 
 def test_a_taken_port_names_who_needs_it_and_starts_nothing(data_dir: Path) -> None:
     with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         squatter.bind(("127.0.27.12", 2379))
         squatter.listen()
         done = triplane(data_dir, "up", "--detach", "--address-range", RANGE)
