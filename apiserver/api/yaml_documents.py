@@ -43,7 +43,8 @@ def _key(key: Any) -> str:
         return "true" if key else "false"
     if isinstance(key, str | int | float):
         return str(key)
-    raise DocumentError(f"error converting YAML to JSON: unsupported map key of type: {type(key)}")
+    kind = type(key).__name__
+    raise DocumentError(f"error converting YAML to JSON: unsupported map key of type: {kind}")
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
