@@ -131,3 +131,28 @@ def test_optimized_python_is_refused(tmp_path: Path) -> None:
 def test_the_default_data_dir_follows_xdg(tmp_path: Path) -> None:
     line = refusal(triplane("status", XDG_STATE_HOME=str(tmp_path)), 1)
     assert f"no cluster lives in {tmp_path}/triplane;" in line
+
+
+def test_an_unknown_scenario_is_wrong_usage(tmp_path: Path) -> None:
+    line = refusal(triplane("chaos", "run", "earthquake", data_dir=tmp_path), 2)
+    assert line.startswith("triplane: no scenario is named earthquake; choose of leader-")
+
+
+def test_a_scenario_needs_a_cluster_that_runs(tmp_path: Path) -> None:
+    save_topology(tmp_path, plan_topology(replicas=1, apiservers=1, address_range=RANGE))
+    line = refusal(triplane("chaos", "run", "leader-kill", data_dir=tmp_path), 1)
+    assert "raftstore-cp1, apiserver-cp1, vip-cp1 of the cluster" in line
+    assert line.endswith("start it with `triplane up`, for cuts of the network with --peer-proxy")
+
+
+def test_the_scenarios_are_listed_with_what_they_do() -> None:
+    listed = triplane("chaos", "list")
+    assert listed.returncode == 0
+    assert "leader-partition   cut the Raft leader off from its peers" in listed.stdout
+
+
+def test_a_demo_refuses_a_directory_that_is_not_a_demos(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("data")
+    line = refusal(triplane("demo", "--data-dir", tmp_path), 1)
+    assert f"{tmp_path} holds something that no demo made" in line
+    assert (tmp_path / "precious").read_text() == "data"
