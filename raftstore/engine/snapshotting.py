@@ -54,7 +54,7 @@ class Snapshotting:
         self._bytes_at_last = journal.appended_bytes
         self._taking = asyncio.Lock()
         self._claimed = False
-        self._received: set[Point] = set()
+        self._expected: Point | None = None
         self.pending: SnapshotHead | None = None
         """A snapshot that is durable but not yet vouched for by the journal."""
 
@@ -97,27 +97,26 @@ class Snapshotting:
     def marked(self, head: SnapshotHead, raft: Raft) -> None:
         """The journal vouches for this snapshot: forget what it makes superfluous."""
         self._previous, self._newest = self._newest, (head.index, head.term)
-        raft.compact(compact_to(raft.log, head.index, self._limits), head.meta)
+        if raft.log.pending_snapshot is None:  # else the whole log is about to be replaced
+            raft.compact(compact_to(raft.log, head.index, self._limits), head.meta)
         self._clean()
 
-    def received(self, index: Index, term: Term) -> None:
-        """A snapshot from the leader is on disk and about to be stepped: do not remove it."""
-        self._received = {(index, term)}
+    def expect(self, index: Index, term: Term) -> None:
+        """A snapshot from the leader comes in (one at a time): do not remove its file."""
+        self._expected = (index, term)
 
     def installed(self, index: Index, term: Term) -> None:
         """A snapshot from the leader replaced state and log, and the journal says so."""
-        self._received.discard((index, term))
+        self._expected = None
         self.pending = None
         self._previous, self._newest = None, (index, term)
         self._bytes_at_last = self._journal.appended_bytes
         self._clean()
 
     def _clean(self) -> None:
-        keep = {point for point in (self._newest, self._previous) if point is not None}
-        keep |= self._received
-        oldest = min(keep - self._received, default=None)
-        if oldest is not None:
-            self._journal.release(oldest[0])
+        used = {point for point in (self._newest, self._previous) if point is not None}
+        keep = used if self._expected is None else used | {self._expected}
+        self._journal.release(min(used)[0])
         self._worker.submit(lambda: self._store.remove_except(keep), lambda: None)
 
 

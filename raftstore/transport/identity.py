@@ -14,6 +14,14 @@ from typing import Any
 from raftstore.config import ConfigError, PeerTls
 
 
+class PeerContexts:
+    """Both TLS contexts of a member. Raises ConfigError, naming the flag, if files do not fit."""
+
+    def __init__(self, tls: PeerTls) -> None:
+        self.client = client_context(tls)
+        self.server = server_context(tls)
+
+
 def client_context(tls: PeerTls) -> ssl.SSLContext:
     """For connections to peers. Raises ConfigError if a file is missing or does not fit."""
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=_readable(tls, "ca"))

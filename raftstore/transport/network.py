@@ -19,7 +19,7 @@ from raftstore.raft.messages import Message, MessageKind
 from raftstore.raft.types import MemberId
 from raftstore.snap.store import SnapshotStore
 from raftstore.transport.hello import HelloRefusedError
-from raftstore.transport.identity import client_context, server_context
+from raftstore.transport.identity import PeerContexts
 from raftstore.transport.peer import Dialer, Peer
 from raftstore.transport.server import PeerInbox, PeerServer
 from raftstore.transport.snapshot_stream import TransferError, send_snapshot
@@ -49,6 +49,7 @@ class Network:
         self,
         *,
         config: NodeConfig,
+        tls: PeerContexts,
         self_id: MemberId,
         membership: Membership,
         events: NetworkEvents,
@@ -56,7 +57,6 @@ class Network:
         worker: DiskWorker,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        """Raises ConfigError if the TLS files cannot be used."""
         self._config = config
         self._self_id = self_id
         self._membership = membership
@@ -66,11 +66,11 @@ class Network:
         self._tasks = tasks
         self._dialer = Dialer(
             self_id=self_id,
-            context=client_context(config.peer_tls),
+            context=tls.client,
             local_host=_local_host(config),
             limits=config.limits,
         )
-        self._server_context = server_context(config.peer_tls)
+        self._server_context = tls.server
         self._server = PeerServer(
             self_id=self_id,
             membership=membership,

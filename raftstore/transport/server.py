@@ -14,7 +14,7 @@ from typing import Protocol
 from raftstore.config import Limits
 from raftstore.membership import Membership
 from raftstore.pb.peer_pb2 import Hello, LeaderAnswer, LeaderQuestion
-from raftstore.raft.messages import Message
+from raftstore.raft.messages import Message, MessageKind
 from raftstore.raft.types import MemberId, SnapshotMeta
 from raftstore.snap.store import SnapshotStore
 from raftstore.transport.connection import FrameConnection
@@ -98,6 +98,8 @@ class Inbound:
             case FrameKind.RAFT:
                 messages = decode_messages(body)
                 self.check_origin(messages)
+                if any(message.kind == MessageKind.SNAP for message in messages):
+                    raise FrameError("a snapshot's message without its snapshot")
                 self.server.inbox.on_messages(messages)
             case FrameKind.PING:
                 self.connection.send(FrameKind.PONG)
