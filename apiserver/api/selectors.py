@@ -330,10 +330,11 @@ def field_getter(resource: Resource, path: str) -> FieldGetter:
         raise SelectorError(f"field label not supported: {path}")
     if (resource.kind, path) in _SPECIAL:
         return _SPECIAL[resource.kind, path]
+    absent = selectable[path]
     if resource.group == "events.k8s.io":
         path = path.replace("regarding.", "involvedObject.", 1)
         path = path.replace("reportingController", "reportingComponent")
-    return _getter(tuple(path.split(".")), selectable[path])
+    return _getter(tuple(path.split(".")), absent)
 
 
 def _name(obj: Mapping[str, Any]) -> str:
