@@ -32,14 +32,13 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert len(first) > 100
 
 
-def test_stragglers_of_a_removed_leader_do_not_outlive_the_healing() -> None:
-    """They made a follower believe in it, so that it ignored the only other voter."""
-    run_seed(3370)
-
-
 def test_the_faults_really_happen() -> None:
-    outcomes = [Cluster(seed).run() for seed in range(40)]
-    assert sum(outcome.crashes for outcome in outcomes) > 40
-    assert sum(outcome.leaders for outcome in outcomes) > 80
-    assert sum(outcome.reads_served for outcome in outcomes) > 400
-    assert sum(outcome.acknowledged for outcome in outcomes) > 800
+    lines: list[str] = []
+    outcomes = [Cluster(seed, log=lines.append).run() for seed in range(20)]
+    assert sum(outcome.crashes for outcome in outcomes) > 20
+    assert sum(outcome.leaders for outcome in outcomes) > 40
+    assert sum(outcome.reads_served for outcome in outcomes) > 200
+    assert sum(outcome.acknowledged for outcome in outcomes) > 400
+    seen = "\n".join(lines)
+    for word in (" LOST", "MsgSnap", "MsgTimeoutNow", "EntryConfChange", " cut ", "Rejected"):
+        assert seen.count(word) >= 5, word

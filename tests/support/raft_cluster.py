@@ -70,7 +70,7 @@ class Profile:
             partition_every=random.choice((never, 20, 50)),
             conf_change_every=random.choice((never, 12, 30)),
             transfer_every=random.choice((never, 15, 60)),
-            compact_every=random.choice((never, 10, 30)),
+            compact_every=random.choice((never, 4, 12)),
             append_bytes_max=random.choice((1, 100, 1 << 20)),
         )
 

@@ -154,14 +154,12 @@ def test_a_member_votes_once_in_a_term_first_come_first_served() -> None:
 
 def test_who_grants_a_vote_waits_a_whole_timeout_again() -> None:
     """§5.2: a follower remains one as long as it grants votes."""
-    one = actor()
-    one.tick(9)
-    one.step(message(MessageKind.VOTE, term=0))
-    one.step(message(MessageKind.VOTE, term=1))
-    one.tick(8)
-    one.step(message(MessageKind.VOTE, term=1))
-    one.tick(9)
-    assert one.raft.role is Role.FOLLOWER
+    for voter in range(1, 9):
+        one = actor(voter, voters=(*range(1, 9), 20), term=1)
+        one.tick(9)
+        one.step(message(MessageKind.VOTE, term=1, to=MemberId(voter), from_=MemberId(20)))
+        one.tick(9)
+        assert one.raft.role is Role.FOLLOWER
 
 
 def test_a_vote_survives_a_restart() -> None:
