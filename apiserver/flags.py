@@ -2,6 +2,7 @@
 
 import argparse
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -27,12 +28,25 @@ class Flags:
     etcd_keyfile: str
     service_cluster_ip_range: str
     shutdown_delay_s: float
+    compaction_interval_s: float
     log_level: str
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise FlagsError(f"{message} (see --help)")
+
+
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+|0")
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a Go duration such as `1m30s`. Raises `ArgumentTypeError`."""
+    if not _DURATION.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 5m or 1.5s")
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -54,7 +68,18 @@ def build_parser() -> argparse.ArgumentParser:
     add("--etcd-certfile", default="", help="our client certificate for the store")
     add("--etcd-keyfile", default="", help="its private key")
     add("--service-cluster-ip-range", default="10.96.0.0/12", help="CIDR of service addresses")
-    add("--shutdown-delay-duration", type=float, default=0.0, help="seconds unready before stop")
+    add(
+        "--shutdown-delay-duration",
+        type=duration_s,
+        default=0.0,
+        help="how long to serve on, unready, before stopping (Go duration such as 5s)",
+    )
+    add(
+        "--etcd-compaction-interval",
+        type=duration_s,
+        default=300.0,
+        help="how often to compact the store (Go duration such as 5m); 0 leaves it to others",
+    )
     add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     for accepted in (
         "service-account-key-file",
@@ -87,6 +112,7 @@ def parse_flags(arguments: list[str]) -> Flags:
         etcd_keyfile=parsed.etcd_keyfile,
         service_cluster_ip_range=parsed.service_cluster_ip_range,
         shutdown_delay_s=parsed.shutdown_delay_duration,
+        compaction_interval_s=parsed.etcd_compaction_interval,
         log_level=parsed.log_level,
     )
     _check(flags)

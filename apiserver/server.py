@@ -54,7 +54,7 @@ class ApiServer:
     def __init__(self, flags: Flags, client: EtcdClient, port: int) -> None:
         self._flags = flags
         self._port = port
-        self.storage = Storage(client)
+        self.storage = Storage(client, compaction_interval_s=flags.compaction_interval_s)
         self.api = Api(self.storage, SCHEME, NamespaceLifecycle(self.storage))
         root_ca = Path(flags.client_ca_file).read_text() if flags.client_ca_file else ""
         self._furnisher = NamespaceFurnisher(self.api, root_ca)

@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 
-from apiserver.api import decode, errors
+from apiserver.api import errors
 from apiserver.api.metadata import GENERATE_ATTEMPTS, generate_name, stamp_new
 from apiserver.endpoints.api import Api
 from apiserver.endpoints.target import Target, is_namespace
 from apiserver.endpoints.write import (
     fit_to_target,
     new_uid,
-    object_type,
     parse_write_options,
+    read_object,
     written_reply,
 )
-from apiserver.http.body import object_media_type, read_body
 from apiserver.http.context import RequestContext
 from apiserver.http.negotiate import require
 from apiserver.http.reply import Reply
@@ -38,11 +37,7 @@ async def create(api: Api, ctx: RequestContext, target: Target) -> Reply:
     """Answer 201 with the object, or say what is wrong with it."""
     media = require(ctx.accept)
     dry_run, validation = parse_write_options(ctx, "CreateOptions")
-    content_type = object_media_type(ctx.http)
-    body = await read_body(ctx.http)
-    decoded = decode.decode_body(
-        object_type(target), body, media_type=content_type, validation=validation
-    )
+    decoded = await read_object(ctx, target, validation)
     stored = await create_object(api, target, decoded.obj, dry_run=dry_run)
     warnings = decoded.warnings + tuple(strategy_for(target.resource).warnings(decoded.obj))
     return written_reply(api, ctx, target, stored, media, status=201, warnings=warnings)

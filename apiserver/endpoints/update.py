@@ -2,18 +2,16 @@
 
 import orjson
 
-from apiserver.api import decode
 from apiserver.endpoints.api import Api
 from apiserver.endpoints.create import create_object
 from apiserver.endpoints.replace import check_update_preconditions, decide_replacement
 from apiserver.endpoints.target import Target
 from apiserver.endpoints.write import (
     fit_update_to_target,
-    object_type,
     parse_write_options,
+    read_object,
     written_reply,
 )
-from apiserver.http.body import object_media_type, read_body
 from apiserver.http.context import RequestContext
 from apiserver.http.negotiate import require
 from apiserver.http.reply import Reply
@@ -27,11 +25,7 @@ async def update(api: Api, ctx: RequestContext, target: Target) -> Reply:
     """Answer 200 with the object as it is now; 409 when it has changed since the client read it."""
     media = require(ctx.accept)
     dry_run, validation = parse_write_options(ctx, "UpdateOptions")
-    content_type = object_media_type(ctx.http)
-    body = await read_body(ctx.http)
-    decoded = decode.decode_body(
-        object_type(target), body, media_type=content_type, validation=validation
-    )
+    decoded = await read_object(ctx, target, validation)
     fit_update_to_target(target, decoded.obj)
     pristine = orjson.dumps(decoded.obj)
 

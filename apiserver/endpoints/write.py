@@ -9,8 +9,10 @@ from apiserver.api.field_errors import not_supported
 from apiserver.endpoints.api import Api
 from apiserver.endpoints.presenter import presenter_for
 from apiserver.endpoints.target import Target
+from apiserver.http.body import object_media_type, read_body
 from apiserver.http.context import RequestContext
 from apiserver.http.negotiate import MediaType
+from apiserver.http.protobuf import PROTOBUF, decode_protobuf
 from apiserver.http.reply import Reply
 from apiserver.http.status import bytes_reply
 from apiserver.store.objects import JsonObject, StoredObject
@@ -68,6 +70,18 @@ def fit_update_to_target(target: Target, obj: JsonObject) -> None:
 def object_type(target: Target) -> decode.Target:
     """The type that a body written to `target` must have."""
     return decode.Target.of(target.resource)
+
+
+async def read_object(
+    ctx: RequestContext, target: Target, validation: FieldValidation
+) -> decode.Decoded:
+    """The object in the body, typed and defaulted. Raises `ApiError` 400, 413 or 415."""
+    content_type = object_media_type(ctx.http)
+    body = await read_body(ctx.http)
+    wanted = object_type(target)
+    if content_type == PROTOBUF:
+        return decode.decode(wanted, decode_protobuf(body), validation=validation)
+    return decode.decode_body(wanted, body, media_type=content_type, validation=validation)
 
 
 def written_reply(

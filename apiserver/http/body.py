@@ -11,6 +11,7 @@ from aiohttp import web
 from apiserver.api import documents, errors
 from apiserver.api.errors import ApiError
 from apiserver.http.negotiate import JSON, YAML
+from apiserver.http.protobuf import PROTOBUF, decode_protobuf
 
 BODY_BYTES_MAX: Final = 3 * 1024 * 1024
 
@@ -49,16 +50,18 @@ def media_type(request: web.BaseRequest) -> str:
 def object_media_type(request: web.BaseRequest) -> str:
     """The media type of a body that is an object. Raises `ApiError` 415 for one we do not read."""
     found = media_type(request)
-    if found not in (JSON, YAML):
+    if found not in (JSON, YAML, PROTOBUF):
         raise errors.unsupported_media_type((JSON, YAML))
     return found
 
 
 def parse(body: bytes, content_type: str) -> Any:
-    """The JSON value in a body of JSON or YAML. Raises `ApiError` 400."""
+    """The JSON value in a body of JSON, YAML or protobuf. Raises `ApiError` 400."""
     try:
         if content_type == YAML:
             return documents.parse_yaml(body).value
+        if content_type == PROTOBUF:
+            return decode_protobuf(body)
         return documents.parse_json(body, find_duplicates=False).value
     except documents.DocumentError as error:
         raise errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from error

@@ -14,6 +14,7 @@ from apiserver.api.errors import ApiError
 from apiserver.store import resource_version as rv
 from apiserver.store.barrier import ReadBarrier
 from apiserver.store.cacher import Cacher
+from apiserver.store.compactor import Compactor
 from apiserver.store.continue_token import (
     INCONSISTENT,
     ContinueToken,
@@ -59,8 +60,12 @@ class ListPage:
 class Storage:
     """One API server's access to the store. `run` must be running for reads to return."""
 
-    def __init__(self, client: EtcdClient) -> None:
+    def __init__(self, client: EtcdClient, *, compaction_interval_s: float = 0.0) -> None:
+        """With a compaction interval of 0 the store is left to be compacted by others."""
         self._client = client
+        self._compactor = (
+            Compactor(client, compaction_interval_s) if compaction_interval_s else None
+        )
         self.cacher = Cacher(client)
         self.writes = Etcd3Store(client)
         self._barrier = ReadBarrier(client.read_revision)
@@ -70,6 +75,8 @@ class Storage:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.cacher.run(), name="cacher")
             tasks.create_task(self._barrier.run(), name="read-barrier")
+            if self._compactor is not None:
+                tasks.create_task(self._compactor.run(), name="compactor")
 
     async def catch_up(self) -> None:
         """Return once the cache covers every write acknowledged before this call."""

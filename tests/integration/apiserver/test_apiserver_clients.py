@@ -140,6 +140,14 @@ def _kubectl_session(kubeconfig: Path, manifests: Path, name: str) -> None:
     assert "unknown field" in run(
         "patch", "cm", "settings", "-p", '{"nonsense":1}', "--type=merge", *within
     )
+    run("create", "configmap", "made", "--from-literal=k=v", *within)
+    assert run("get", "cm", "made", *within, "-o", "jsonpath={.data.k}") == "v"
+    run("create", "secret", "generic", "made", "--from-literal=k=v", *within)
+    assert run("get", "secret", "made", *within, "-o", "jsonpath={.data.k}") == "dg=="
+    run("create", "deployment", "made", "--image=nginx", "--replicas=0", *within)
+    assert run("get", "deploy", "made", *within, "-o", "jsonpath={.spec.replicas}") == "0"
+    run("create", "namespace", f"{name}-made")
+    run("delete", "namespace", f"{name}-made")
     run("replace", *within, "-f", str(manifests))
     run("delete", "cm", "settings", *within)
     run("delete", "ns", name)

@@ -170,5 +170,29 @@ async def test_the_cache_heals_after_the_store_was_away(
         assert (await api.get(f"{ns}/secrets/after")).status == 200
 
 
+async def test_replicas_compact_the_store_in_turn(
+    api: ApiClient, store: StoreCluster, ns: str
+) -> None:
+    flags = ("--etcd-compaction-interval=200ms",)
+    pair = [ApiServerProcess(store, f"compacting-{name}", flags) for name in "xy"]
+    created = await api.post(f"{ns}/secrets", _secret("old"))
+    version = created.json["metadata"]["resourceVersion"]
+    path = f"{ns}/secrets?resourceVersion={version}&resourceVersionMatch=Exact"
+    assert (await api.get(path)).status == 200
+    for process in pair:
+        await process.start()
+    try:
+        async with asyncio.timeout(20):
+            while (answer := await api.get(path)).status == 200:
+                await api.patch(f"{ns}/secrets/old", {"metadata": {"labels": {"n": version}}})
+                await asyncio.sleep(0.05)
+        assert (answer.status, answer.json["reason"]) == (410, "Expired")
+        assert (await api.get(f"{ns}/secrets/old")).status == 200
+    finally:
+        codes = [process.stop() for process in pair]
+    assert codes == [0, 0]
+    assert any("compacted the store" in process.log_path.read_text() for process in pair)
+
+
 def _secret(name: str) -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
