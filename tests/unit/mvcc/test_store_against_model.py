@@ -216,6 +216,8 @@ class KeySpace(RuleBasedStateMachine):
             assert response.count == len(found)
             assert response.more == (len(shown) < len(found))
             assert response.header.revision == self.revision
+            counted = pb.RangeRequest(key=key, range_end=end, revision=at, count_only=True)
+            assert store.range(counted).count == len(found)
 
     @rule(back=st.integers(0, 9), limit=st.integers(1, 5))
     def follow(self, back: int, limit: int) -> None:
