@@ -14,6 +14,7 @@ from raftstore.errors import StoreError
 from raftstore.pb.command_pb2 import Command, ConfChange
 from raftstore.pb.peer_pb2 import LeaderQuestion
 from raftstore.raft.types import MemberId, Role
+from raftstore.transport.network import ListenError
 from raftstore.wal.lock import DataDirLockedError
 from raftstore.wal.repair import JournalCorruptError
 from tests.support.nodes import Cluster, Member, put, until, value_of
@@ -263,3 +264,24 @@ async def test_proposals_of_a_stopped_member_are_refused(tmp_path: Path) -> None
         with pytest.raises(StoreError, match="server stopped") as caught:
             await node.propose(put(b"k", b"v"))
         assert caught.value.definite
+
+
+async def test_a_taken_peer_port_is_named_and_nothing_stays_locked(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, names=("m1",))
+    (member,) = cluster.members.values()
+    squatter = await asyncio.start_server(lambda _r, w: w.close(), cluster.hosts["m1"], 2380)
+    with pytest.raises(ListenError, match="change --listen-peer-urls"):
+        await member.start()
+    squatter.close()
+    await squatter.wait_closed()
+    await member.start()
+    await member.up.propose(put(b"k", b"v"))
+    await member.stop()
+
+
+async def test_a_data_dir_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, names=("m1",))
+    (member,) = cluster.members.values()
+    member.config.data_dir.write_text("a file where the directory should be")
+    with pytest.raises(RecoveryError, match="change --data-dir"):
+        await member.start()
