@@ -14,11 +14,19 @@ import grpc.aio
 
 from etcdclient import errors
 from etcdclient.errors import EtcdError, Kind
-from etcdclient.pb.pipe_pb2 import PipeCall, PipeRequest, PipeResponse, PipeResult
+from etcdclient.pb.pipe_pb2 import (
+    PipeCall,
+    PipeRequest,
+    PipeResponse,
+    PipeResult,
+    ReadRevision,
+)
 
 WAITING_MAX = 10_000
 BATCH_CALLS_MAX = 256
 BATCH_BYTES_MAX = 1 << 20
+PROBE_ID = 0
+"""The id of the probe that opens a stream; those of calls begin at 1."""
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -47,6 +55,8 @@ class Pipe:
         self._last_id = 0
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        # Set once the server has answered on the stream that is open now.
+        self._answers = asyncio.Event()
         self.absent = False
 
     async def call(self, call: PipeCall, *, kind: Kind, timeout_s: float) -> PipeResult:
@@ -89,6 +99,7 @@ class Pipe:
     async def _run(self) -> None:
         """One life of the stream: ends when the stream does, and settles whoever waits on it."""
         stream = self._open_stream()
+        self._answers.clear()
         code, text = grpc.StatusCode.UNAVAILABLE, "the pipe was closed"
         writer = asyncio.create_task(self._write(stream), name=f"pipe writer {self._endpoint}")
         try:
@@ -102,7 +113,16 @@ class Pipe:
             self._settle(code, text)
 
     async def _write(self, stream: _Stream) -> None:
+        """Write what waits, once a probe has shown that the service is there.
+
+        Until then nothing that may change the store has left this process: where a write meets a
+        refusal, gRPC reports an error of its own in place of the server's, and it would be unknown
+        what became of the calls in it.
+        """
         try:
+            probe = PipeCall(id=PROBE_ID, read_revision=ReadRevision())
+            await stream.write(PipeRequest(calls=[probe]))
+            await self._answers.wait()
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -128,6 +148,7 @@ class Pipe:
             response = await stream.read()
             if not isinstance(response, PipeResponse):
                 return  # end of the stream, with status OK
+            self._answers.set()
             for result in response.results:
                 waiter = self._waiters.get(result.id)
                 if waiter is not None and not waiter.future.done():
