@@ -208,13 +208,13 @@ class Launcher:
 
     def _wait_serving(self, component: Component, running: Running, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        while (reason := self._why_not_serving(component)) is not None:
+        while (reason := self._why_not_serving(component, running)) is not None:
             self._check_process(running)
             _check_time(deadline, component.name, reason, self.data.log_of(component.name))
             time.sleep(_POLL_S)
         self._check_process(running)
 
-    def _why_not_serving(self, component: Component) -> str | None:
+    def _why_not_serving(self, component: Component, running: Running) -> str | None:
         match component.kind:
             case Kind.APISERVER:
                 (listener,) = component.listeners
@@ -223,8 +223,10 @@ class Launcher:
             case Kind.RAFTSTORE | Kind.PEER_PROXY:
                 reasons = map(why_not_listening, component.listeners)
                 return next((reason for reason in reasons if reason is not None), None)
-            case Kind.VIP:
-                return None  # an agent that stands by shows nothing outside; it need only live
+            case Kind.VIP:  # one that stands by shows nothing outside, so its log must tell
+                lines = processes.log_tail(running, self.data)
+                is_ready = any(" ready " in line for line in lines)
+                return None if is_ready else "it has not said that it is ready"
 
     def _check_alive(self) -> None:
         for running in self._started.values():

@@ -20,9 +20,11 @@ from triplane.errors import CommandError
 
 LOG_BYTES_MAX = 16 << 20
 """A log this large is set aside as `.log.1` when its component starts; one such is kept."""
+LOG_TAIL_BYTES = 8192
 STOP_TIMEOUT_S = 10.0
 """How long a component may take to end after SIGTERM before it gets SIGKILL."""
 _POLL_S = 0.02
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ def start(component: Component, data: DataDir) -> Running:
     """
     log = data.log_of(component.name)
     command = [sys.executable, "-P", "-m", component.module, *component.flags]
+    # Nothing may interrupt between the birth of a process and its pid file: it would be an orphan.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
     try:
         offset = _prepare_log(log)
         pid = os.posix_spawn(
@@ -54,15 +58,18 @@ def start(component: Component, data: DataDir) -> Running:
                 (os.POSIX_SPAWN_DUP2, 1, 2),
             ],
             setsid=True,
-            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
+            setsigmask=[],
+            setsigdef=_INTERRUPTIONS,
         )
+        running = Running(component.name, pid, _start_time(pid) or "", offset)
+        _write_pid_file(data.pid_file_of(component.name), running)
+        return running
     except OSError as error:
         raise CommandError(
             f"cannot start {component.name}: {error.strerror}", f"look at {log}"
         ) from error
-    running = Running(component.name, pid, _start_time(pid) or "", offset)
-    _write_pid_file(data.pid_file_of(component.name), running)
-    return running
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def find(name: str, data: DataDir) -> Running | None:
@@ -129,15 +136,20 @@ def reap(running: Running) -> int | None:
     return None
 
 
-def last_log_line(running: Running, data: DataDir) -> str:
-    """The last line that this process wrote to its log; empty if it wrote none."""
+def log_tail(running: Running, data: DataDir) -> list[str]:
+    """The last lines, up to `LOG_TAIL_BYTES`, that this process wrote to its log."""
     try:
         with data.log_of(running.name).open("rb") as log:
             size = log.seek(0, os.SEEK_END)
-            log.seek(max(running.log_offset, size - 8192))
-            lines = log.read().decode(errors="replace").strip().splitlines()
+            log.seek(max(running.log_offset, size - LOG_TAIL_BYTES))
+            return log.read().decode(errors="replace").strip().splitlines()
     except FileNotFoundError:
-        return ""
+        return []
+
+
+def last_log_line(running: Running, data: DataDir) -> str:
+    """The last line that this process wrote to its log; empty if it wrote none."""
+    lines = log_tail(running, data)
     return lines[-1].strip() if lines else ""
 
 
@@ -176,8 +188,10 @@ def _start_time(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The command's name stands in parentheses and may hold anything; fields are counted after it.
+    # A zombie whose other threads still die holds its files and ports yet: it counts as alive.
     state, *rest = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else rest[18]
+    threads, started = int(rest[16]), rest[18]
+    return None if state in "ZX" and threads <= 1 else started
 
 
 def _start_time_by_ps(pid: int) -> str | None:

@@ -150,6 +150,20 @@ def test_one_of_each_in_the_foreground_until_it_is_told_to_end(data_dir: Path) -
     assert launcher.running() == {}
 
 
+def test_an_interrupted_start_leaves_nothing_running(data_dir: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "triplane", "up"),
+        *("--address-range", RANGE, "--data-dir", str(data_dir)),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as starting:
+        await_condition(lambda: len(list(DataDir(data_dir).run.glob("*.pid"))) >= 2)
+        starting.send_signal(signal.SIGINT)
+        assert starting.wait(60) == 1
+        assert starting.stdout is not None
+        assert starting.stdout.read() == b"Interrupted; nothing runs.\n"
+    assert Launcher.of_data_dir(data_dir).running() == {}
+
+
 def test_behind_the_peer_proxy_the_network_is_a_component_too(data_dir: Path) -> None:
     up(data_dir, "--peer-proxy")
     launcher = Launcher.of_data_dir(data_dir)
