@@ -269,7 +269,9 @@ async def test_proposals_of_a_stopped_member_are_refused(tmp_path: Path) -> None
 async def test_a_taken_peer_port_is_named_and_nothing_stays_locked(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, names=("m1",))
     (member,) = cluster.members.values()
-    squatter = await asyncio.start_server(lambda _r, w: w.close(), cluster.hosts["m1"], 2380)
+    squatter = await asyncio.start_server(
+        lambda _r, w: w.close(), cluster.hosts["m1"], cluster.ports["m1"][0]
+    )
     with pytest.raises(ListenError, match="change --listen-peer-urls"):
         await member.start()
     squatter.close()

@@ -143,7 +143,7 @@ async def test_a_listener_survives_strangers(tmp_path: Path) -> None:
     async with Cluster(tmp_path) as cluster:
         await cluster.leader()
         for noise in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"):
-            _, writer = await asyncio.open_connection(cluster.hosts["m1"], 2380)
+            _, writer = await asyncio.open_connection(cluster.hosts["m1"], cluster.ports["m1"][0])
             writer.write(noise)
             await writer.drain()
             writer.transport.abort()

@@ -1,13 +1,13 @@
 """Members in one process: real files, real TLS on loopback addresses, the real state machine.
 
-Addresses are 127.0.22.x; each pytest worker has its own. A member that is stopped says no farewell:
+Addresses are 127.0.22.x, ports are free ones. A member that is stopped says no farewell:
 its files are all that is left of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -84,20 +84,24 @@ class Cluster:
     ) -> None:
         """With `linked`, peers reach each other through `links`, which can be cut."""
         self.pki = PeerPki(directory / "pki")
-        prefix = f"127.0.22.{_block()}"
-        hosts = {name: f"{prefix}{position}" for position, name in enumerate(names)}
+        hosts = {name: f"127.0.22.{10 + position}" for position, name in enumerate(names)}
+        self.ports = {name: _free_ports(host, 2) for name, host in hosts.items()}
         tls = self.pki.issue("peer", [*hosts.values(), "127.0.0.1"])
-        urls = {name: (f"https://{host}:2380",) for name, host in hosts.items()}
-        port = 2381 if linked else 2380
+        urls = {name: (f"https://{host}:{self.ports[name][0]}",) for name, host in hosts.items()}
+        behind = 1 if linked else 0
         self.hosts = hosts
-        self.links = Links(dict.fromkeys(hosts.values(), (2380, port))) if linked else None
+        self.links = (
+            Links({hosts[name]: (front, back) for name, (front, back) in self.ports.items()})
+            if linked
+            else None
+        )
         self.members = {
             name: Member(
                 NodeConfig(
                     name=name,
                     data_dir=directory / name,
                     initial_cluster=urls,
-                    listen_peer_urls=(f"https://{hosts[name]}:{port}",),
+                    listen_peer_urls=(f"https://{hosts[name]}:{self.ports[name][behind]}",),
                     set_member_localaddr=linked,
                     advertise_client_urls=(f"https://{hosts[name]}:2379",),
                     peer_tls=tls,
@@ -155,10 +159,13 @@ class Cluster:
         assert len(hashes) == 1, hashes
 
 
-def _block() -> int:
-    """A digit pair that no other test process uses at this moment."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    return int(worker) % 10 + 1
+def _free_ports(host: str, count: int) -> list[int]:
+    """Ports that nobody uses on this address now; several runs may go on side by side."""
+    sockets = [socket.create_server((host, 0)) for _ in range(count)]
+    ports = [int(listening.getsockname()[1]) for listening in sockets]
+    for listening in sockets:
+        listening.close()
+    return ports
 
 
 def value_of(node: Node, key: bytes) -> bytes | None:
