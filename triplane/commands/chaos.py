@@ -85,8 +85,6 @@ def run(
     ] = None,
 ) -> None:
     """Run a scenario against the running cluster; exit code 1 unless its verdict is ok."""
-    from rich.console import Console
-
     from chaos.scenarios import SCENARIOS
     from triplane.demo import run_scenario
     from triplane.launcher import Launcher
@@ -106,7 +104,6 @@ def run(
             directory=directory.absolute(),
             seed=seed,
             duration_s=duration,
-            console=Console(highlight=False),
         )
     )
     _exit_with(verdict)
