@@ -12,7 +12,6 @@ import logging
 import random
 import secrets
 import socket
-import ssl
 from datetime import UTC, datetime
 
 import grpc.aio
@@ -20,10 +19,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from raftstore.apply import Applier
-from raftstore.config import ConfigError
 from raftstore.engine.recovery import RecoveryError
 from raftstore.errors import StoreError
-from raftstore.flags import ClientTls, Options, split_client_url
+from raftstore.flags import Options, split_client_url
 from raftstore.lease.lessor import Lessor, ttl_min_of
 from raftstore.membership import Membership
 from raftstore.mvcc.store import Store
@@ -37,6 +35,7 @@ from raftstore.rpc.kv import KvLimits, KvService
 from raftstore.rpc.lease import LeaseService
 from raftstore.rpc.maintenance import MaintenanceService
 from raftstore.rpc.pipe import PipeService
+from raftstore.rpc.tls import TlsFilesError, check_files, check_own_ca, server_credentials
 from raftstore.rpc.watch import WatchService
 from raftstore.transport.network import ListenError
 from raftstore.wal.lock import DataDirLockedError
@@ -57,7 +56,7 @@ class StartError(Exception):
 
 async def serve(options: Options, stop: asyncio.Event) -> None:
     """Run one member until `stop` is set, then end in order. Raises StartError."""
-    credentials = _server_credentials(options.client_tls)
+    _check_tls(options)
     for url in options.listen_client_urls:
         _check_free(url)
     members = Membership.initial(options.node.initial_cluster, options.node.initial_cluster_token)
@@ -66,7 +65,7 @@ async def serve(options: Options, stop: asyncio.Event) -> None:
     async with contextlib.AsyncExitStack() as stack:
         node = await _start_node(options, applier, members, stack)
         services = Services(options, node, applier)
-        server = _listen(options, services, credentials)
+        server = _listen(options, services)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(services.watch.run(), name="watch")
             await server.start()
@@ -139,9 +138,8 @@ async def _start_node(
         ) from error
 
 
-def _listen(
-    options: Options, services: Services, credentials: grpc.ServerCredentials
-) -> grpc.aio.Server:
+def _listen(options: Options, services: Services) -> grpc.aio.Server:
+    credentials = server_credentials(options.client_tls)
     server = grpc.aio.server(
         options=(
             ("grpc.so_reuseport", 0),
@@ -190,25 +188,13 @@ async def _hand_over(node: Node, others: list[MemberId]) -> None:
             return
 
 
-def _server_credentials(tls: ClientTls) -> grpc.ServerCredentials:
-    """Credentials from files, which are first tried by Python's ssl: gRPC only logs trouble."""
-    flag, path = "--trusted-ca-file", tls.ca
+def _check_tls(options: Options) -> None:
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(tls.ca)
-        flag, path = "--cert-file", tls.cert
-        cert = tls.cert.read_bytes()
-        flag, path = "--key-file", tls.key
-        key = tls.key.read_bytes()
-        flag = "--cert-file and --key-file"
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert, tls.key)
-    except ssl.SSLError as error:
-        cause = "they do not belong together" if "MISMATCH" in str(error) else "no valid PEM"
-        raise StartError(f"{flag} ({path}): {cause} ({error.reason or error})") from error
-    except OSError as error:
-        raise StartError(f"{flag} {path}: {error.strerror}; name a readable PEM file") from error
-    return grpc.ssl_server_credentials(
-        [(key, cert)], root_certificates=tls.ca.read_bytes(), require_client_auth=True
-    )
+        check_files(options.client_tls)
+        check_files(options.node.peer_tls, side="peer-")
+        check_own_ca(options.node.peer_tls, side="peer-")
+    except TlsFilesError as error:
+        raise StartError(str(error)) from error
 
 
 def _check_free(url: str) -> None:
@@ -227,6 +213,3 @@ def _check_free(url: str) -> None:
             f"cannot listen for clients on {url}: {error.strerror}; stop what listens there "
             "or change --listen-client-urls"
         ) from error
-
-
-__all__ = ["ConfigError", "Services", "StartError", "serve"]
