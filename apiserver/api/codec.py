@@ -2,8 +2,8 @@
 
 A kind (see `apiserver.api.types`) is compiled once into a closure; decoding then changes the
 document in place. What it does is what Go's decoder and encoder do together: null means absent,
-unknown fields are dropped, empty optional lists and maps vanish, quantities and times become
-canonical. Source: Kubernetes API conventions; error texts are Go's `encoding/json`.
+unknown fields are dropped, empty optional strings, lists and maps vanish, quantities and times
+become canonical. Source: Kubernetes API conventions; error texts are Go's `encoding/json`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from apiserver.api import quantity, times, types
 from apiserver.api.documents import Pairs
+from apiserver.api.tables_pointers import kept_when_empty
 
 Json = dict[str, Any]
 
@@ -103,6 +104,8 @@ def _struct_decoder(kind: str) -> Decoder:
     struct = type_name.rpartition(".")[2]
     go_type = types.go_name(kind)
     strings = frozenset(name for name, item in fields.items() if item in ("s", "!s"))
+    optional = frozenset(name for name, item in fields.items() if item == "s")
+    omit_empty_strings = optional - kept_when_empty(type_name)
     omit_empty = frozenset(name for name, item in fields.items() if item[0] in "[{")
     kinds = {name: item.lstrip("!") for name, item in fields.items()}
     compiled: dict[str, Decoder] = {}
@@ -122,6 +125,8 @@ def _struct_decoder(kind: str) -> Decoder:
         try:
             for key, item in value.items():
                 if type(item) is str and key in strings:
+                    if not item and key in omit_empty_strings:
+                        dropped.append(key)
                     continue
                 if not item and (item is None or (key in omit_empty and item in ([], {}))):
                     if key not in kinds and mode.stop_at_unknown:

@@ -226,6 +226,22 @@ def test_null_means_absent_and_empty_collections_vanish() -> None:
     assert not {"args", "command"} & obj["spec"]["containers"][0].keys()
 
 
+def test_empty_strings_vanish_unless_they_mean_something() -> None:
+    meta = {"name": "a", "namespace": "", "uid": "", "selfLink": "", "generateName": ""}
+    assert decode(CONFIG_MAP, {"metadata": meta, "data": {"k": ""}}).obj == {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "a"},
+        "data": {"k": ""},
+    }
+    released = {"spec": {"holderIdentity": ""}}
+    assert decode(LEASE, released).obj["spec"] == released["spec"]
+    claims = target("v1", "persistentvolumeclaims")
+    unprovisioned = {"spec": {"storageClassName": "", "volumeName": ""}}
+    spec = decode(claims, unprovisioned).obj["spec"]
+    assert spec == {"storageClassName": "", "volumeMode": "Filesystem"}
+
+
 def test_values_become_canonical() -> None:
     resources = {"limits": {"cpu": 1.5, "memory": "1024Mi"}, "requests": {"cpu": "1000m"}}
     body = {

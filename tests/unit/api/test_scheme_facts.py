@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from apiserver.api.scheme import FACTS, SCHEME, Resource
+from apiserver.api.tables_patch import PATCH_META
+from apiserver.api.tables_pointers import KEPT_WHEN_EMPTY
 from apiserver.api.types import field_kind, fields_of, go_name
 from tools.generate_scheme import regenerate
 
@@ -145,6 +147,22 @@ def test_every_type_that_a_field_names_exists() -> None:
                 bare = kind.lstrip("![{")
                 if bare.startswith("@"):
                     assert fields_of(bare[1:]) is not None
+
+
+def test_pointer_tables_name_optional_strings_that_exist() -> None:
+    for type_name, fields in KEPT_WHEN_EMPTY.items():
+        for field in fields:
+            assert fields_of(type_name).get(field) == "s", f"{type_name}.{field}"
+
+
+def test_merge_keys_name_fields_that_exist() -> None:
+    for (type_name, field), meta in PATCH_META.items():
+        kind = field_kind(type_name, field)
+        assert kind is not None, f"{type_name}.{field}"
+        if meta.merge:
+            assert kind[0] == "[", f"{type_name}.{field}"
+        if meta.merge_key:
+            assert meta.merge_key in fields_of(kind.removeprefix("[@")), f"{type_name}.{field}"
 
 
 def _type_names(module: str) -> list[str]:
