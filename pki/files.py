@@ -64,7 +64,9 @@ def read_file(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise PkiError(f"cannot read {path}: {error.strerror}", "make it readable") from error
+        raise PkiError(
+            f"cannot read {path}: {error.strerror}", "make it readable or choose another --data-dir"
+        ) from error
 
 
 def _stage(path: Path, content: bytes, mode: int) -> Path:

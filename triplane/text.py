@@ -1,4 +1,4 @@
-"""Tables for people, as kubectl prints them."""
+"""Small pieces of text for people: tables as kubectl prints them, counted nouns."""
 
 from collections.abc import Sequence
 
@@ -11,3 +11,8 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (heading, *rows)
     )
     return "\n".join(lines)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 member`, `3 members`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -9,6 +9,7 @@ import typer
 
 from pki.layout import KeyAlgorithm
 from triplane.commands.options import DataDirOption, Output, OutputOption, default_data_dir
+from triplane.text import counted
 
 if TYPE_CHECKING:
     from triplane.launcher import Launcher
@@ -91,7 +92,7 @@ def down(data_dir: DataDirOption) -> None:
 
     stopped = Launcher.of_data_dir(data_dir).down()
     if stopped:
-        typer.echo(f"Stopped {len(stopped)} components; the data stays in {data_dir}.")
+        typer.echo(f"Stopped {counted(len(stopped), 'component')}; the data stays in {data_dir}.")
     else:
         typer.echo(f"Nothing runs from {data_dir}.")
 
@@ -182,8 +183,8 @@ def _welcome(launcher: "Launcher") -> str:
     option = "" if launcher.data.root == default_data_dir() else f" --data-dir {launcher.data.root}"
     return "\n".join(
         [
-            f"Ready at {topology.vip_url}: {len(topology.members)} store members, "
-            f"{len(topology.apiserver_nodes)} API servers, one virtual IP.",
+            f"Ready at {topology.vip_url}: {counted(topology.replicas, 'store member')}, "
+            f"{counted(topology.apiservers, 'API server')}, one virtual IP.",
             f"Data and logs are in {launcher.data.root}.",
             "",
             f"  export KUBECONFIG={launcher.data.admin_kubeconfig}",
