@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.api import names
-from apiserver.registry import prepare
+from apiserver.registry import advice, prepare
 from apiserver.registry.strategy import Rules
 from apiserver.registry.validation import core, pods, policy, workloads
 from apiserver.registry.validation.rules import (
@@ -27,6 +27,7 @@ ADMISSION = "admissionregistration.k8s.io"
 FLOW = "flowcontrol.apiserver.k8s.io"
 
 _SPEC = ("spec",)
+_TEMPLATE_ADVICE = (advice.about_pod_spec("spec.template.spec"),)
 _REPLICAS = non_negative("spec.replicas", "spec.minReadySeconds", "spec.revisionHistoryLimit")
 
 CORE: dict[tuple[str, str], Rules] = {
@@ -57,6 +58,7 @@ CORE: dict[tuple[str, str], Rules] = {
         prepare_create=(prepare.pod_admission_defaults,),
         validate=(pods.validate_pod,),
         validate_update=(pods.validate_pod_update,),
+        warn=(advice.about_pod_spec("spec"),),
     ),
     ("", "PodTemplate"): Rules(
         generation_of=("template",),
@@ -101,6 +103,7 @@ WORKLOADS: dict[tuple[str, str], Rules] = {
         },
         validate=(workloads.selector_and_template("daemonset"), _REPLICAS),
         validate_update=(immutable("spec.selector"),),
+        warn=_TEMPLATE_ADVICE,
     ),
     ("apps", "Deployment"): Rules(
         generation_of=_SPEC,
@@ -109,7 +112,8 @@ WORKLOADS: dict[tuple[str, str], Rules] = {
             workloads.selector_and_template("deployment"),
             workloads.validate_deployment_strategy,
             _REPLICAS,
-        ),
+            warn=_TEMPLATE_ADVICE,
+    ),
         validate_update=(immutable("spec.selector"),),
     ),
     ("apps", "ReplicaSet"): Rules(
@@ -117,6 +121,7 @@ WORKLOADS: dict[tuple[str, str], Rules] = {
         status_at_create=lambda obj: {"replicas": 0},
         validate=(workloads.selector_and_template("deployment"), _REPLICAS),
         validate_update=(immutable("spec.selector"),),
+        warn=_TEMPLATE_ADVICE,
     ),
     ("apps", "StatefulSet"): Rules(
         generation_of=_SPEC,
@@ -126,7 +131,8 @@ WORKLOADS: dict[tuple[str, str], Rules] = {
             one_of("spec.podManagementPolicy", "OrderedReady", "Parallel"),
             one_of("spec.updateStrategy.type", "OnDelete", "RollingUpdate"),
             _REPLICAS,
-        ),
+            warn=_TEMPLATE_ADVICE,
+    ),
         validate_update=(workloads.validate_stateful_set_update,),
     ),
     ("autoscaling", "HorizontalPodAutoscaler"): Rules(
@@ -141,6 +147,7 @@ WORKLOADS: dict[tuple[str, str], Rules] = {
         generation_of=_SPEC,
         status_at_create=prepare.empty_status,
         validate=(workloads.validate_cron_job,),
+        warn=(advice.about_pod_spec("spec.jobTemplate.spec.template.spec"),),
     ),
     ("batch", "Job"): Rules(
         generation_of=_SPEC,
@@ -148,6 +155,7 @@ WORKLOADS: dict[tuple[str, str], Rules] = {
         prepare_create=(prepare.job_selector,),
         validate=(workloads.validate_job,),
         validate_update=(workloads.validate_job_update,),
+        warn=_TEMPLATE_ADVICE,
     ),
     ("policy", "PodDisruptionBudget"): Rules(
         generation_of=_SPEC,

@@ -272,6 +272,24 @@ def test_autoscalers_lose_nothing_between_versions() -> None:
     assert to_storage(v1, shown) == before
 
 
+def test_warnings_about_valid_objects() -> None:
+    container = {
+        "name": "c",
+        "env": [{"name": "A"}, {"name": "A"}],
+        "ports": [{"containerPort": 80}, {"containerPort": 81}, {"containerPort": 80}],
+    }
+    spec = {"containers": [container], "nodeSelector": {"beta.kubernetes.io/os": "linux"}}
+    assert DEPLOYMENT.warnings({"spec": {"template": {"spec": spec}}}) == [
+        "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; "
+        'use "kubernetes.io/os" instead',
+        'spec.template.spec.containers[0].env[1]: hides previous definition of "A", '
+        "which may be dropped when using apply",
+        "spec.template.spec.containers[0].ports[2]: duplicate port definition with "
+        "spec.template.spec.containers[0].ports[0]",
+    ]
+    assert CONFIG_MAP.warnings({"metadata": {"name": "a"}}) == []
+
+
 @pytest.mark.parametrize("res", list(SCHEME), ids=lambda res: f"{res.api_version}-{res.kind}")
 def test_every_strategy_survives_an_empty_object(res: Resource) -> None:
     obj: Json = {"apiVersion": res.api_version, "kind": res.kind, "metadata": {}, "spec": {}}
