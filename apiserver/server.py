@@ -40,6 +40,7 @@ STORE_TIMEOUT_S: Final = 60.0
 STORE_CALL_TIMEOUT_S: Final = 5.0
 DRAIN_TIMEOUT_S: Final = 10.0
 LEAVE_TIMEOUT_S: Final = 2.0
+KEEPALIVE_GRACE_S: Final = 0.5
 BOOTSTRAP_RETRY_S: Final = 0.2
 BACKLOG: Final = 1024
 
@@ -152,7 +153,7 @@ class ApiServer:
     ) -> None:
         """Say so, stop taking connections, end watches, let what is in flight finish, in time."""
         log.info("draining")
-        self._draining = True
+        self._draining = self.listener.draining = True
         presence_task.cancel()
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT_S):
@@ -160,9 +161,11 @@ class ApiServer:
         except TimeoutError:
             log.info("the store did not take our leave in time")
         await asyncio.sleep(self._flags.shutdown_delay_s)
-        self.listener.draining = True
         server.close()
         self.storage.cacher.stop_watchers()
+        # A request may be on its way on a connection that looks idle: it too is answered, and
+        # told that the connection ends.
+        await self.listener.wait_closed(KEEPALIVE_GRACE_S)
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await self.listener.idle()

@@ -50,6 +50,7 @@ class Listener(web.Server):
         self._handle = handle
         self.in_flight = 0
         self.draining = False
+        self._all_closed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._loop_ = asyncio.get_running_loop()
@@ -57,6 +58,23 @@ class Listener(web.Server):
     async def idle(self) -> None:
         """Return once no request is in progress."""
         await self._idle.wait()
+
+    async def wait_closed(self, timeout_s: float) -> None:
+        """Return once all connections are closed, or after `timeout_s`."""
+        if not self.connections:
+            return
+        self._all_closed.clear()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._all_closed.wait()
+        except TimeoutError:
+            return
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Forget a connection."""
+        super().connection_lost(handler, exc)
+        if self.draining and all(other is handler for other in self.connections):
+            self._all_closed.set()
 
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""

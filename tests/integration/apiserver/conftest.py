@@ -1,4 +1,4 @@
-"""One real etcd and API servers over it, shared by the tests of a module."""
+"""One real store and API servers over it, shared by the tests of a module."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ from tests.support.apiservers import ApiClient, ApiServerProcess, admin_tls, nam
 from tests.support.stores import StoreCluster, make_store
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module over each store that its `STORE_KINDS` names; over Debian's etcd by default."""
+    if "store_kind" in metafunc.fixturenames:
+        kinds = getattr(metafunc.module, "STORE_KINDS", ("etcd",))
+        metafunc.parametrize("store_kind", kinds, scope="module")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StoreCluster]:
-    """A store of one member: Debian's etcd."""
-    cluster = make_store("etcd", Path(tmp_path_factory.mktemp("store")), 1)
+async def store(
+    store_kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[StoreCluster]:
+    """A store of one member."""
+    cluster = make_store(store_kind, Path(tmp_path_factory.mktemp("store")), 1)
     cluster.start()
     try:
         await cluster.wait_until_serving()

@@ -12,6 +12,8 @@ from tests.support.apiservers import ApiClient, config_map, namespace
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+STORE_KINDS = ("etcd", "raftstore")
+
 
 async def test_create_get_update_delete(api: ApiClient, ns: str) -> None:
     maps = f"{ns}/configmaps"

@@ -20,6 +20,8 @@ from tests.support.stores import StoreCluster
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+STORE_KINDS = ("etcd", "raftstore")
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def second(store: StoreCluster) -> AsyncIterator[ApiServerProcess]:
