@@ -112,9 +112,9 @@ WORKLOADS: dict[tuple[str, str], Rules] = {
             workloads.selector_and_template("deployment"),
             workloads.validate_deployment_strategy,
             _REPLICAS,
-            warn=_TEMPLATE_ADVICE,
-    ),
+        ),
         validate_update=(immutable("spec.selector"),),
+        warn=_TEMPLATE_ADVICE,
     ),
     ("apps", "ReplicaSet"): Rules(
         generation_of=_SPEC,
@@ -131,9 +131,9 @@ WORKLOADS: dict[tuple[str, str], Rules] = {
             one_of("spec.podManagementPolicy", "OrderedReady", "Parallel"),
             one_of("spec.updateStrategy.type", "OnDelete", "RollingUpdate"),
             _REPLICAS,
-            warn=_TEMPLATE_ADVICE,
-    ),
+        ),
         validate_update=(workloads.validate_stateful_set_update,),
+        warn=_TEMPLATE_ADVICE,
     ),
     ("autoscaling", "HorizontalPodAutoscaler"): Rules(
         status_at_create=lambda obj: {
