@@ -96,7 +96,7 @@ class Agent:
                             break
         finally:
             balancer.stop()
-            self._owned.let_go()
+            await self._owned.let_go()
 
     def _do(
         self,
@@ -109,7 +109,7 @@ class Agent:
             case LetGo(reason):
                 balancer.stop()
                 checker.stop()
-                self._owned.let_go()
+                calls.create_task(self._owned.let_go(), name="let go")
                 log.warning("let go of %s: %s", self._address, reason)
                 return
             case Grant(ttl_s):
