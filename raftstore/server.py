@@ -95,6 +95,7 @@ class Services:
             node,
             headers,
             chance=random.Random(secrets.randbits(64)),
+            election_ms=options.node.election_ms,
             progress_interval_s=options.watch_progress_interval_s,
             fragment_bytes=options.node.request_bytes_max,
         )

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from etcdclient.pb.rpc_pb2 import ResponseHeader
-from raftstore.node import Node
+from raftstore.engine.protocol import NodeStatus
+from raftstore.mvcc.store import Store
+
+
+class Speaker(Protocol):
+    """Who answers: `raftstore.node.Node`."""
+
+    @property
+    def store(self) -> Store: ...
+    def status(self) -> NodeStatus: ...
 
 
 class Headers:
     """Fills headers for one member (etcd v3rpc/header.go)."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Speaker) -> None:
         self._node = node
         status = node.status()
         self._cluster_id = status.cluster_id

@@ -7,20 +7,18 @@ stream sends, and in which order, is `watch_stream`. Source: etcd v3rpc/watch.go
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
+from typing import Protocol
 
 from etcdclient.pb.rpc_pb2 import WatchRequest, WatchResponse
+from raftstore.engine.protocol import AppliedBatch
 from raftstore.mvcc.watchers import Delivery, Watcher, Watchers
-from raftstore.node import AppliedBatch, Node
 from raftstore.rpc.errors import no_leader_known
 from raftstore.rpc.handlers import Context, Handler, stream
-from raftstore.rpc.headers import Headers
+from raftstore.rpc.headers import Headers, Speaker
 from raftstore.rpc.watch_stream import WatchStream
-
-log = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_S = 600.0
 """Etcd's default of --watch-progress-notify-interval."""
@@ -28,21 +26,33 @@ NO_LEADER_CHECKS_MAX = 3
 """After so many election timeouts without a leader, streams that demand one are ended."""
 
 
+class Source(Speaker, Protocol):
+    """Where events come from: `raftstore.node.Node`."""
+
+    def on_applied(self, callback: Callable[[AppliedBatch], None], /) -> None: ...
+
+
 class WatchService:
-    """All watch streams of one member. `run` must run while streams are served."""
+    """All watch streams of one member. `run` must run while streams are served.
+
+    `chance` spreads progress notifications; `fragment_bytes` is how large a response may be to a
+    client that takes fragments.
+    """
 
     def __init__(
         self,
-        node: Node,
+        node: Source,
         headers: Headers,
         *,
         chance: random.Random,
+        election_ms: int,
         progress_interval_s: float = PROGRESS_INTERVAL_S,
         fragment_bytes: int,
     ) -> None:
         self._node = node
         self._headers = headers
         self._chance = chance
+        self._election_s = election_ms / 1_000
         self._progress_interval_s = progress_interval_s
         self._fragment_bytes = fragment_bytes
         self._watchers = Watchers(node.store)
@@ -50,6 +60,11 @@ class WatchService:
         self._stream_of: dict[Watcher, WatchStream] = {}
         self._unsynced = asyncio.Event()
         node.on_applied(self._on_applied)
+
+    @property
+    def queued_bytes(self) -> int:
+        """What waits to be sent on all streams; each holds at most QUEUE_BYTES_MAX of events."""
+        return sum(served.queued_bytes for served in self._streams)
 
     def handlers(self) -> dict[str, Handler]:
         """By full path."""
@@ -113,7 +128,7 @@ class WatchService:
     async def _watch_over_leader(self) -> None:
         missed = 0
         while True:
-            await asyncio.sleep(self._node.config.election_ms / 1_000)
+            await asyncio.sleep(self._election_s)
             missed = 0 if self._node.status().leader else missed + 1
             if missed >= NO_LEADER_CHECKS_MAX:
                 for served in self._streams:

@@ -54,7 +54,7 @@ class WatchStream:
     """Serves one stream. Feeding it (`deliver` and its like) never waits; one task sends.
 
     `owners` is shared by all streams: each watcher's stream is found there. `on_unsynced` is called
-    when a watcher of this stream has to catch up.
+    when a watcher of this stream has to catch up. `queued_bytes` is what waits to be sent.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class WatchStream:
         self._watches: dict[int, _Watch] = {}
         self._next_id = 0
         self._queue: deque[WatchResponse | _Events] = deque()
-        self._queued_bytes = 0
+        self.queued_bytes = 0
         self._filled = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -195,7 +195,7 @@ class WatchStream:
         """Queue events for one of our watchers; pause it if the queue is full."""
         watch = self._watches[delivery.watcher.id]
         weight = sum(map(_weight_of, delivery.events))
-        if self._queued_bytes and self._queued_bytes + weight > QUEUE_BYTES_MAX:
+        if self.queued_bytes and self.queued_bytes + weight > QUEUE_BYTES_MAX:
             self._watchers.rewind(watch.watcher, delivery.events[0].record.main)
             watch.paused = True
             return
@@ -243,9 +243,9 @@ class WatchStream:
 
     def _enqueue(self, item: WatchResponse | _Events) -> None:
         self._queue.append(item)
-        self._queued_bytes += item.weight if isinstance(item, _Events) else ITEM_BYTES
+        self.queued_bytes += item.weight if isinstance(item, _Events) else ITEM_BYTES
         self._filled.set()
-        if self._queued_bytes > QUEUE_BYTES_MAX:
+        if self.queued_bytes > QUEUE_BYTES_MAX:
             self._has_room.clear()
 
     async def _write_for_ever(self) -> None:
@@ -262,7 +262,7 @@ class WatchStream:
                 else:
                     weight = ITEM_BYTES
                     await self._context.write(item)
-                self._queued_bytes -= weight
+                self.queued_bytes -= weight
                 self._maybe_resume()
 
     def _merged(self, first: _Events) -> _Events:
@@ -292,7 +292,7 @@ class WatchStream:
             yield whole
 
     def _maybe_resume(self) -> None:
-        if self._queued_bytes > QUEUE_BYTES_MAX // 2:
+        if self.queued_bytes > QUEUE_BYTES_MAX // 2:
             return
         self._has_room.set()
         for watch in self._watches.values():
