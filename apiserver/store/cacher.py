@@ -34,6 +34,8 @@ ROOT: Final = "/registry/"
 PAGE_KEYS: Final = 1000
 # How many revisions of the past a new replica takes from the store, so that watches resume on it.
 BACKFILL_REVISIONS: Final = 4096
+# The revision of a store in which nothing was ever written; no event shows it.
+EMPTY_REVISION: Final = 1
 BACKFILL_TIMEOUT_S: Final = 5.0
 BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 # A stream that delivers nothing for this long although someone waits for a newer revision is
@@ -232,7 +234,7 @@ class Cacher:
 
     async def _replay_past(self, start: int, target: int) -> None:
         self._history.reset(start - 1)
-        if start > target:
+        if start > target or target == EMPTY_REVISION:
             return
         async with self._stream(start, prev_kv=True) as responses:
             async for response in responses:

@@ -94,7 +94,9 @@ class Storage:
             await self.catch_up()
             return
         wanted = rv.parse(resource_version)
-        if self.cacher.revision >= wanted and self.cacher.revision:
+        if not self.cacher.revision:
+            raise errors.too_many_requests("storage is (re)initializing")
+        if self.cacher.revision >= wanted:
             return
         try:
             async with asyncio.timeout(FUTURE_TIMEOUT_S):

@@ -47,6 +47,7 @@ class FakeKeySpace:
         self.revision = revision
         self.names = names
         self.streams: list[FakeStream] = []
+        self.backfills = 0
         self.opened = asyncio.Semaphore(0)
 
     async def range(self, request: RangeRequest) -> RangeResponse:
@@ -57,6 +58,7 @@ class FakeKeySpace:
     def watch(self, request: WatchCreateRequest) -> FakeStream:
         stream = FakeStream(request)
         if request.prev_kv:
+            self.backfills += 1
             stream.queue.put_nowait(CompactedError(compact_revision=self.revision))
         else:
             self.streams.append(stream)
@@ -193,6 +195,17 @@ async def test_silence_while_someone_waits_reopens_the_stream() -> None:
         again.queue.put_nowait(_put("a", 11))
         async with asyncio.timeout(10):
             await waiting
+        yield
+
+    await _with_cacher(store, check)
+
+
+async def test_an_empty_store_has_no_past_to_wait_for() -> None:
+    store = FakeKeySpace(1, {})
+
+    async def check(cacher: Cacher) -> AsyncIterator[None]:
+        stream = await store.next_stream()
+        assert (store.backfills, stream.start, cacher.oldest_resumable) == (0, 2, 0)
         yield
 
     await _with_cacher(store, check)
