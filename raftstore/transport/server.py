@@ -141,7 +141,7 @@ class PeerServer:
         self._worker = worker
         self._tasks = tasks
         self._answering = 0
-        self._receiving = False
+        self._receiving: Inbound | None = None
         self._refusals: dict[str, str] = {}
 
     def accept(self) -> FrameConnection:
@@ -182,11 +182,16 @@ class PeerServer:
             self._answering -= 1
 
     def receive_snapshot(self, inbound: Inbound) -> None:
-        """Take a snapshot from this connection; one at a time, others are turned away."""
-        if self._receiving:
+        """Take a snapshot from this connection, one at a time.
+
+        A second one means that the first sender has given up, though we may not have noticed: both
+        end, and the sender, who tries again at once, finds the place free.
+        """
+        if self._receiving is not None:
+            self._receiving.connection.abort()
             inbound.connection.abort()
             return
-        self._receiving = True
+        self._receiving = inbound
         incoming = IncomingSnapshot(inbound.connection, self._snapshots, self._worker)
         inbound.connection.on_frame = incoming.on_frame
         name = f"snapshot-from-{inbound.member_id:016x}"
@@ -206,7 +211,7 @@ class PeerServer:
         except TransferError as error:
             log.warning("snapshot from %016x given up: %s", inbound.member_id, error)
         finally:
-            self._receiving = False
+            self._receiving = None
             inbound.connection.close()
 
     async def sweep(self) -> None:
