@@ -206,7 +206,7 @@ def from_label_selector(selector: Mapping[str, Any] | None) -> LabelSelector | N
                 f"{quote(str(expression.get('operator')))} is not a valid label selector operator"
             )
         values = frozenset(expression.get("values") or [])
-        found.append(Requirement(expression["key"], operator, values))
+        found.append(Requirement(expression.get("key", ""), operator, values))
     return LabelSelector(tuple(found))
 
 

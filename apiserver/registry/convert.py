@@ -100,7 +100,7 @@ def _autoscaler_to_v1(v2: Json) -> Json:
             annotations[CONDITIONS_ANNOTATION] = orjson.dumps(conditions).decode()
         for metric in status.pop("currentMetrics", None) or []:
             current = (metric.get("resource") or {}).get("current") or {}
-            if metric.get("type") == "Resource" and metric["resource"].get("name") == "cpu":
+            if (metric.get("resource") or {}).get("name") == "cpu":
                 _set_or_drop(
                     status, "currentCPUUtilizationPercentage", current.get("averageUtilization")
                 )

@@ -74,7 +74,7 @@ def _endpoints(obj: Json) -> list[Any]:
         if not ports:
             listed.extend(addresses)
         for port in ports:
-            listed.extend(_joined(address, port["port"]) for address in addresses)
+            listed.extend(_joined(address, port.get("port", 0)) for address in addresses)
     return [some(listed) or NONE]
 
 

@@ -53,7 +53,7 @@ def _summary(pod: Json) -> _Summary:
     ):
         summary.reason = "SchedulingGated"
     sidecars = {
-        container["name"]
+        container.get("name")
         for container in spec.get("initContainers") or []
         if container.get("restartPolicy") == "Always"
     }
@@ -73,7 +73,9 @@ def _summary(pod: Json) -> _Summary:
     return summary
 
 
-def _init_containers(summary: _Summary, spec: Json, status: Json, sidecars: set[str]) -> bool:
+def _init_containers(
+    summary: _Summary, spec: Json, status: Json, sidecars: set[str | None]
+) -> bool:
     """Tell how far initialization has come; gives whether it still goes on."""
     for index, container in enumerate(status.get("initContainerStatuses") or []):
         summary.count_restarts(container)

@@ -212,7 +212,8 @@ def _metric(spec: Json, status: Json) -> str:
         return "<unknown type>"
     target = dig(spec, source, "target", default={})
     current = dig(status, source, "current", default={})
-    prefix = f"{spec[source]['name']}: " if source in ("resource", "containerResource") else ""
+    named = source in ("resource", "containerResource")
+    prefix = f"{dig(spec, source, 'name', default='')}: " if named else ""
     if "averageUtilization" in target:
         utilization = current.get("averageUtilization")
         found = "<unknown>" if utilization is None else f"{utilization}%"
@@ -233,9 +234,9 @@ def _controller_revision(obj: Json) -> list[Any]:
     )
     if owner is None:
         return [NONE, obj.get("revision", 0)]
-    group = owner["apiVersion"].rpartition("/")[0]
-    kind = owner["kind"].lower() + (f".{group}" if group else "")
-    return [f"{kind}/{owner['name']}", obj.get("revision", 0)]
+    group = owner.get("apiVersion", "").rpartition("/")[0]
+    kind = owner.get("kind", "").lower() + (f".{group}" if group else "")
+    return [f"{kind}/{owner.get('name', '')}", obj.get("revision", 0)]
 
 
 _COUNTS = (

@@ -171,7 +171,7 @@ def validate_service_update(new: Json, old: Json) -> list[FieldError]:
 
 def validate_claim_update(new: Json, old: Json) -> list[FieldError]:
     """A claim's spec stays; binding fills in its volume, and a bound claim may grow."""
-    before, after = dict(old["spec"]), dict(new["spec"])
+    before, after = dict(old.get("spec") or {}), dict(new.get("spec") or {})
     for spec in (before, after):
         for field in ("resources", "volumeAttributesClassName"):
             spec.pop(field, None)

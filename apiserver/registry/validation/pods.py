@@ -225,9 +225,9 @@ def validate_pod_update(new: Json, old: Json) -> list[FieldError]:
     """Findings about a change of a Pod: almost all of its spec stays as it is."""
     if new.get("spec") == old.get("spec"):
         return []
-    before, after = clone(old["spec"]), clone(new["spec"])
+    before, after = clone(old.get("spec") or {}), clone(new.get("spec") or {})
     errors: list[FieldError] = []
-    if len(before["containers"]) != len(after["containers"]):
+    if len(before.get("containers") or []) != len(after.get("containers") or []):
         return [fe.forbidden("spec.containers", "pod updates may not add or remove containers")]
     for spec in (before, after):
         for member in ("containers", "initContainers"):
@@ -235,7 +235,7 @@ def validate_pod_update(new: Json, old: Json) -> list[FieldError]:
                 container.pop("image", None)
         for field in ("activeDeadlineSeconds", "schedulingGates"):
             spec.pop(field, None)
-    errors.extend(_gates_only_go(new["spec"], old["spec"]))
+    errors.extend(_gates_only_go(new.get("spec") or {}, old.get("spec") or {}))
     tolerations = after.pop("tolerations", [])
     if any(toleration not in tolerations for toleration in before.pop("tolerations", [])):
         text = "existing toleration can not be modified except its tolerationSeconds"

@@ -98,7 +98,7 @@ def validate_deployment_strategy(obj: Json) -> list[FieldError]:
 
 def validate_stateful_set_update(new: Json, old: Json) -> list[FieldError]:
     """Identity, storage and service of a StatefulSet stay as they are."""
-    before, after = old["spec"], new["spec"]
+    before, after = old.get("spec") or {}, new.get("spec") or {}
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     if changed - _STATEFUL_SET_MUTABLE:
         return [fe.forbidden("spec", STATEFUL_SET_FORBIDDEN)]
@@ -143,7 +143,7 @@ def _job_spec(spec: Json, path: str) -> list[FieldError]:
 def validate_job_update(new: Json, old: Json) -> list[FieldError]:
     """What a Job's pods are does not change; a suspended Job may still be rescheduled."""
     errors: list[FieldError] = []
-    before, after = old["spec"], new["spec"]
+    before, after = old.get("spec") or {}, new.get("spec") or {}
     not_started = before.get("suspend") and not (old.get("status") or {}).get("startTime")
     for field in ("completions", "selector", "template", "completionMode"):
         if field == "template" and not_started:
