@@ -56,12 +56,17 @@ def _parse_slowly(body: bytes) -> Any:
     """What orjson refuses: name the fault in Go's words, or take what Go takes."""
     text = body.decode("utf-8", "replace")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_int=_number, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise DocumentError(_go_text(error)) from None
     except RecursionError:
         raise DocumentError("exceeded max depth") from None
     return _without_surrogates(value)
+
+
+def _number(digits: str) -> int | float:
+    """An integer as orjson reads it: beyond 64 bits it is a float."""
+    return int(digits) if len(digits) < 19 else float(digits)
 
 
 def _refuse_constant(name: str) -> Any:
@@ -153,9 +158,9 @@ class Pairs(list[tuple[str, Any]]):
 def _with_duplicates(body: bytes) -> Any:
     text = body.decode("utf-8", "replace")
     try:
-        json.loads(text, object_pairs_hook=_refuse_duplicates)
+        json.loads(text, parse_int=float, object_pairs_hook=_refuse_duplicates)
     except _DuplicateKeyError:
-        return json.loads(text, object_pairs_hook=Pairs)
+        return json.loads(text, parse_int=float, object_pairs_hook=Pairs)
     except RecursionError:
         raise DocumentError("exceeded max depth") from None
     return None

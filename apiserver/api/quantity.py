@@ -21,12 +21,13 @@ FORMAT_MESSAGE = (
 SUFFIX_MESSAGE = "unable to parse quantity's suffix"
 NUMERIC_MESSAGE = "unable to parse numeric part of quantity"
 
-_SHAPE = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([a-zA-Z]*)([+-]?[0-9]*)\Z")
+_SHAPE = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([a-zA-Z]*)([+-]?[0-9]*)\Z", re.ASCII)
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL_SUFFIX = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
 _BINARY_SUFFIX = {power: suffix for suffix, power in _BINARY.items()}
 _EXPONENT_MAX = 10_000
+_LENGTH_MAX = 1_000
 
 
 class QuantityError(ValueError):
@@ -53,7 +54,7 @@ def from_nano_units(amount: int, like: str) -> str:
 
 def _parse(text: str) -> tuple[int, str]:
     """The amount in nano units and the family: decimal, binary or exponent."""
-    match = _SHAPE.match(text)
+    match = _SHAPE.match(text) if len(text) <= _LENGTH_MAX else None
     if match is None:
         raise QuantityError(FORMAT_MESSAGE)
     sign, whole, fraction, suffix, power = match.groups()

@@ -5,6 +5,8 @@ Keys become strings, timestamps stay strings, and equal keys are reported in go-
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
 import yaml
@@ -20,10 +22,21 @@ class _Loader(yaml.CSafeLoader):
         self.duplicates: list[str] = []
 
 
+_INTEGRAL_MAX = 1e21
+"""From here on Go writes floats with an exponent."""
+
+_TAG = "tag:yaml.org,2002:"
+_REPLACED = {f"{_TAG}timestamp", f"{_TAG}int", f"{_TAG}float"}
+_INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+"""Numbers as go-yaml reads them: `1e3` is one, `12:30` (sexagesimal to YAML 1.1) is a string."""
+
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, regexp) for tag, regexp in resolvers if tag not in _REPLACED]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(f"{_TAG}int", _INT, list("-+0123456789"))
+_Loader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+.0123456789"))
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
@@ -58,6 +71,10 @@ def load_yaml(body: bytes) -> tuple[Any, tuple[str, ...]]:
     except yaml.YAMLError as error:
         text = " ".join(str(error).split())
         raise DocumentError(f"error converting YAML to JSON: yaml: {text}") from None
+    except DocumentError:
+        raise
+    except ValueError as error:
+        raise DocumentError(f"error converting YAML to JSON: yaml: {error}") from None
     except RecursionError:
         raise DocumentError("error converting YAML to JSON: yaml: nested too deep") from None
     finally:
@@ -66,6 +83,13 @@ def load_yaml(body: bytes) -> tuple[Any, tuple[str, ...]]:
     if not loader.duplicates:
         return document, ()
     return document, ("yaml: unmarshal errors:\n" + "\n".join(loader.duplicates),)
+
+
+def _number(value: float) -> int | float:
+    """A float as Go writes it to JSON: `1e3` is 1000 there, and may be an integer field."""
+    if not math.isfinite(value):
+        raise DocumentError("error converting YAML to JSON: unsupported value: not a finite number")
+    return int(value) if value.is_integer() and abs(value) < _INTEGRAL_MAX else value
 
 
 class _Unfolding:
@@ -87,7 +111,9 @@ class _Unfolding:
             return {key: self.unfold(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.unfold(item) for item in value]
-        if value is None or isinstance(value, str | int | float | bool):
+        if isinstance(value, float):
+            return _number(value)
+        if value is None or isinstance(value, str | int | bool):
             return value
         raise DocumentError(
             f"error converting YAML to JSON: unsupported value of type {type(value).__name__}"

@@ -210,6 +210,23 @@ def test_depth_is_bounded() -> None:
     assert "exceeded max depth" in refusal(CONFIG_MAP, deep)
 
 
+@pytest.mark.parametrize("media_type", ["application/json", "application/yaml"])
+def test_endless_numbers_are_refused_like_any_wrong_type(media_type: str) -> None:
+    for number in ("9" * 5000, "9" * 400 + ".5", "1" + "0" * 30):
+        body = '{"spec": {"replicas": ' + number + "}}"
+        assert "400" in _answer(DEPLOYMENT, body, media_type)
+        cpu = '{"spec": {"containers": [{"resources": {"limits": {"cpu": "' + number + 'Ki"}}}]}}'
+        assert _answer(POD, cpu, media_type) in ("400", "decoded")
+
+
+def _answer(to: Target, body: str, media_type: str) -> str:
+    try:
+        decode(to, body, media_type=media_type)
+    except ApiError as error:
+        return str(error.status_code)
+    return "decoded"
+
+
 def test_lone_surrogates_become_replacement_characters() -> None:
     obj = decode(CONFIG_MAP, '{"data": {"a": "x\\ud800"}}').obj
     assert obj["data"]["a"] == "x\ufffd"
@@ -283,19 +300,32 @@ metadata: {name: a}
 data:
   when: 2026-01-01
   "on": yes please
+  clock: 12:30:45
 """
 
 
 def test_yaml_bodies() -> None:
     decoded = decode_body(CONFIG_MAP, YAML, media_type="application/yaml")
-    assert decoded.obj["data"] == {"when": "2026-01-01", "on": "yes please"}
+    assert decoded.obj["data"] == {
+        "when": "2026-01-01",
+        "on": "yes please",
+        "clock": "12:30:45",
+    }
+
+
+def test_numbers_in_yaml_are_gos() -> None:
+    obj = decode(DEPLOYMENT, "spec: {replicas: 1e3}", media_type="application/yaml").obj
+    assert obj["spec"]["replicas"] == 1000
+    assert "not a finite number" in refusal(
+        DEPLOYMENT, "spec: {replicas: 1e999}", media_type="application/yaml"
+    )
 
 
 def test_equal_keys_in_yaml_are_reported_by_line() -> None:
     body = YAML + b"  when: again\n"
     assert refusal(CONFIG_MAP, body.decode(), "Strict", media_type="application/yaml") == (
         'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: '
-        'yaml: unmarshal errors:\n  line 7: key "when" already set in map'
+        'yaml: unmarshal errors:\n  line 8: key "when" already set in map'
     )
 
 
