@@ -309,6 +309,11 @@ class Node:
         """Messages to a member were lost."""
         self._raft.report_unreachable(member_id)
 
+    def on_gone(self, member_id: MemberId) -> None:
+        """The process of a member has ended, by all that its host says."""
+        self._raft.report_gone(member_id)
+        self._wake()
+
     def on_snapshot_sent(self, member_id: MemberId, *, ok: bool) -> None:
         """The transfer of a snapshot has ended."""
         self._raft.report_snapshot(member_id, ok=ok)

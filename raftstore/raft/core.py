@@ -199,6 +199,21 @@ class Raft:
         if isinstance(self._role, Leader):
             self._role.report_unreachable(member)
 
+    def report_gone(self, member: MemberId) -> None:
+        """The transport has proof that the process of `member` ended: do not wait for its silence.
+
+        If it was our leader, forget it, and campaign within a few ticks, each voter in its turn
+        (by id), so that one of them finds the others still free to vote. A hint that can only
+        cost an election: votes and logs decide as ever. Beyond etcd, which waits it out.
+        """
+        if self.role is not Role.FOLLOWER or member != self.leader:
+            return
+        self.become_follower(self.term, NO_MEMBER)
+        successors = [voter for voter in self.conf_state.voters if voter != member]
+        if self.id in successors:
+            turn = 1 + successors.index(self.id)
+            self._election_timeout = min(turn, self._election_timeout)
+
     def report_snapshot(self, member: MemberId, *, ok: bool) -> None:
         """The stream that a SNAP message to `member` asked for has ended. Must always be called."""
         if isinstance(self._role, Leader):

@@ -32,12 +32,14 @@ PING_EVERY_S = 0.2
 SILENCE_MAX_S = 0.8
 """No answer to a ping and no byte taken for so long: the connection is dead, dial again."""
 QUESTIONS_MAX = 1_024
+CLOSED = "closed"
 
 
 class PeerEvents(Protocol):
     """What a peer reports to its owner."""
 
     def on_unreachable(self, member_id: MemberId) -> None: ...
+    def on_gone(self, member_id: MemberId) -> None: ...
 
 
 class Dialer:
@@ -161,11 +163,16 @@ class Peer:
     async def run(self) -> None:
         """Keep one stream to this member, for ever. Ends only by cancellation."""
         retry_s = RETRY_MIN_S
+        ended_by_peer = False
         while True:
             try:
                 connection = await self._dialer.dial(self.member_id, self._membership, Purpose.RAFT)
             except (OSError, TimeoutError, HelloRefusedError) as error:
                 self._report_failure(error)
+                if ended_by_peer and isinstance(error, ConnectionError):
+                    # It closed the old stream and refuses a new one: nobody lives there any more.
+                    self._events.on_gone(self.member_id)
+                ended_by_peer = False
                 await asyncio.sleep(retry_s * self._random.uniform(0.5, 1.0))
                 retry_s = min(retry_s * 2, RETRY_MAX_S)
                 continue
@@ -176,6 +183,7 @@ class Peer:
             self._connection = connection
             try:
                 reason = await self._watch(connection)
+                ended_by_peer = reason == CLOSED
             finally:
                 self._connection = None
                 connection.abort()
@@ -201,7 +209,7 @@ class Peer:
             queued = connection.queued_bytes
             done, _ = await asyncio.wait({connection.closed}, timeout=PING_EVERY_S)
             if done:
-                return "closed"
+                return CLOSED
             if loop.time() - now > SILENCE_MAX_S:
                 alive_at = loop.time()  # it is this loop that stalled, not the peer
 

@@ -360,3 +360,55 @@ def test_a_cluster_elects_one_leader_by_itself() -> None:
     net.tick(60)
     assert len(net.leaders()) == 1
     assert {one.raft.leader for one in net.actors.values()} == set(net.leaders())
+
+
+def test_a_leader_known_to_be_gone_is_succeeded_within_a_few_ticks() -> None:
+    """No election timeout need pass: the transport saw the leader's process end."""
+    net = cluster()
+    net.elect(1)
+    net.isolate(1)
+    for survivor in (2, 3):
+        net[survivor].raft.report_gone(MemberId(1))
+        assert net[survivor].raft.leader == 0
+    net[2].raft.tick()
+    net.settle()
+    assert (net[2].raft.role, net[3].raft.leader) == (Role.LEADER, 2)
+
+
+def test_the_next_in_turn_campaigns_if_the_first_lags_behind() -> None:
+    """§5.4.1: a member whose log is behind gets no vote; the other's turn comes a tick later."""
+    net = cluster()
+    net.elect(1)
+    net.isolate(2)
+    net[1].raft.propose(b"acknowledged")
+    net.settle()
+    net.heal()
+    net.isolate(1)
+    for survivor in (2, 3):
+        net[survivor].raft.report_gone(MemberId(1))
+    for _ in range(2):
+        net[2].raft.tick()
+        net[3].raft.tick()
+        net.settle()
+    assert (net[3].raft.role, net[2].raft.leader) == (Role.LEADER, 3)
+
+
+def test_one_member_that_believes_the_leader_gone_disturbs_nobody() -> None:
+    """§9.6: the others still hear the leader, so the pre-vote fails and the term stands."""
+    net = cluster()
+    net.elect(1)
+    term = net[1].raft.term
+    net[2].raft.report_gone(MemberId(1))
+    net[2].raft.tick()
+    net.settle()
+    net[1].raft.tick()
+    net.settle()
+    assert (net[1].raft.role, net[1].raft.term, net[2].raft.leader) == (Role.LEADER, term, 1)
+
+
+def test_only_the_leaders_end_matters() -> None:
+    """The end of a peer that does not lead changes nothing."""
+    net = cluster()
+    net.elect(1)
+    net[2].raft.report_gone(MemberId(3))
+    assert net[2].raft.leader == 1
