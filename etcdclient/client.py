@@ -21,7 +21,7 @@ from etcdclient.errors import EtcdError, Kind
 from etcdclient.lease import LeaseKeeper, keep_alive_once
 from etcdclient.pb import rpc_pb2 as pb
 from etcdclient.pb.pipe_pb2 import PipeCall, PipeResult, ReadRevision
-from etcdclient.pipe import PipeAbsentError
+from etcdclient.pipe import BATCH_BYTES_MAX, PipeAbsentError
 from etcdclient.rpcs import Rpc
 from etcdclient.tls import TlsFiles
 from etcdclient.watch import WatchStream
@@ -248,7 +248,9 @@ class EtcdClient:
     async def _piped(
         self, call: PipeCall, kind: Kind, timeout_s: float | None
     ) -> PipeResult | None:
-        """The result of a call through the pipe, or None if the endpoint does not offer it."""
+        """The result of a call through the pipe, or None if it has to be a call of its own."""
+        if call.ByteSize() > BATCH_BYTES_MAX:
+            return None
 
         async def attempt(connection: Connection, remaining_s: float) -> PipeResult | None:
             if connection.pipe.absent:

@@ -80,6 +80,9 @@ _DEFINITE_TEXTS = (
     "etcdserver: mvcc: database space exceeded",
 )
 _NEVER_SENT_TEXTS = ("failed to connect to all addresses", "Sent message larger than max")
+# The server's gRPC refused the request unread. It cannot be ours about the response: our channels
+# set no limit on what they receive.
+_TOO_LARGE_TEXT = "eceived message larger than max"
 
 # Failures of one member (or of the way to it), which another member may well not share.
 _ELSEWHERE_CODES = frozenset(
@@ -96,6 +99,8 @@ _ELSEWHERE_CODES = frozenset(
 def is_definite(code: grpc.StatusCode, text: str) -> bool:
     """Whether a write that failed so surely did not happen."""
     if code in _DEFINITE_CODES or text in _DEFINITE_TEXTS:
+        return True
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE_TEXT in text:
         return True
     return any(text.startswith(never_sent) for never_sent in _NEVER_SENT_TEXTS)
 

@@ -25,6 +25,8 @@ from etcdclient.pb.pipe_pb2 import (
 WAITING_MAX = 10_000
 BATCH_CALLS_MAX = 256
 BATCH_BYTES_MAX = 1 << 20
+"""Of one message. Larger calls stay off the pipe: a message that the server finds too large ends
+the stream, and with it everybody else's calls."""
 PROBE_ID = 0
 """The id of the probe that opens a stream; those of calls begin at 1."""
 
@@ -135,10 +137,10 @@ class Pipe:
         batch: list[PipeCall] = []
         size = 0
         for call in self._queued.values():
-            batch.append(call)
             size += call.ByteSize()
-            if len(batch) == BATCH_CALLS_MAX or size >= BATCH_BYTES_MAX:
+            if len(batch) == BATCH_CALLS_MAX or (batch and size > BATCH_BYTES_MAX):
                 break
+            batch.append(call)
         for call in batch:
             del self._queued[call.id]
         return batch

@@ -166,6 +166,19 @@ async def test_bad_txns_get_etcds_words(
     assert refused.value.definite
 
 
+async def test_a_message_beyond_any_limit_harms_nobody_else(client: EtcdClient) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        small = [
+            tasks.create_task(client.txn(TxnRequest(success=[put_op(b"small/%d" % n, b"1")])))
+            for n in range(20)
+        ]
+        with pytest.raises(EtcdError) as refused:
+            await client.txn(TxnRequest(success=[put_op(b"huge", bytes(3_000_000))]))
+    assert refused.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refused.value.definite
+    assert all(task.result().succeeded for task in small)
+
+
 async def test_lease_holds_its_keys_until_revoked(client: EtcdClient) -> None:
     granted = await client.lease_grant(60)
     assert granted.ID != 0
