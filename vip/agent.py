@@ -96,7 +96,7 @@ class Agent:
                             break
         finally:
             balancer.stop()
-            await self._owned.let_go()
+            self._owned.let_go()
 
     def _do(
         self,
@@ -109,7 +109,7 @@ class Agent:
             case LetGo(reason):
                 balancer.stop()
                 checker.stop()
-                calls.create_task(self._owned.let_go(), name="let go")
+                self._owned.let_go()
                 log.warning("let go of %s: %s", self._address, reason)
                 return
             case Grant(ttl_s):

@@ -6,21 +6,17 @@ was killed or paused. The kernel counts whole seconds and looks a quarter of a s
 (`check_lifetime` in net/ipv4/devinet.c); the lifetime is rounded down, and the lease has a margin.
 """
 
-import asyncio
 import errno
 import logging
 import socket
 from collections.abc import Callable
 
-from pyroute2 import AsyncIPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from vip.arp import ArpSocket
 from vip.loopback import AddressError, listen
+from vip.netlink import delete_address, replace_address
 
 log = logging.getLogger(__name__)
 
-PREFIX_LENGTH = 32
 ANNOUNCEMENTS = 4
 """After taking the address, one now and one with each of the next renewals: frames get lost."""
 
@@ -53,62 +49,47 @@ class InterfaceAddress:
         self._port = port
         self._clock = clock
         self._announcements = 0
-        self._lock = asyncio.Lock()  # one change of the address at a time, in order
 
     async def take(self, deadline: float) -> socket.socket:
         """Ask who has it, add it, announce it, listen."""
-        async with self._lock:
-            owner = await self._arp.find_other_owner()
-            if owner is not None:
-                raise AddressError(
-                    f"{self._host} is held by {owner}, by its ARP reply; it ends with its lease "
-                    "if that is an agent, else choose another address"
-                )
-            await self._set(deadline)
-            self._announcements = ANNOUNCEMENTS
-            self._announce()
-            return listen(self._host, self._port)
+        owner = await self._arp.find_other_owner()
+        if owner is not None:
+            raise AddressError(
+                f"{self._host} is held by {owner}, by its ARP reply; it ends with its lease if "
+                "that is an agent, else choose another address"
+            )
+        self._set(deadline)
+        self._announcements = ANNOUNCEMENTS
+        self._announce()
+        return listen(self._host, self._port)
 
     async def extend(self, deadline: float) -> None:
         """Renew the kernel's lifetime."""
-        async with self._lock:
-            await self._set(deadline)
-            self._announce()
+        self._set(deadline)
+        self._announce()
 
-    async def let_go(self) -> None:
+    def let_go(self) -> None:
         """Remove the address; it may be gone already."""
-        async with self._lock:
-            try:
-                await self._change("del")
-            except (NetlinkError, OSError) as error:
-                if getattr(error, "code", None) != errno.EADDRNOTAVAIL:
-                    log.warning("%s: cannot remove %s: %s", self._interface, self._host, error)
+        try:
+            delete_address(self._index, self._host)
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:
+                log.warning("%s: cannot remove %s: %s", self._interface, self._host, error)
 
     async def is_refused(self) -> bool:
         """Nobody can tell here."""
         return False
 
-    async def _set(self, deadline: float) -> None:
+    def _set(self, deadline: float) -> None:
         lifetime_s = int(deadline - self._clock())
         if lifetime_s < 1:
             raise AddressError(f"less than a second is left to hold {self._host}")
-        lifetime = {"ifa_preferred": lifetime_s, "ifa_valid": lifetime_s}
         try:
-            await self._change("replace", IFA_CACHEINFO=lifetime)
-        except (NetlinkError, OSError) as error:
+            replace_address(self._index, self._host, lifetime_s=lifetime_s)
+        except OSError as error:
             raise AddressError(
-                f"{self._interface}: cannot add {self._host}: {error}; it needs root"
+                f"{self._interface}: cannot add {self._host}: {error.strerror}; it needs root"
             ) from error
-
-    async def _change(self, command: str, **attributes: object) -> None:
-        async with AsyncIPRoute() as netlink:
-            await netlink.addr(
-                command,
-                index=self._index,
-                address=self._host,
-                prefixlen=PREFIX_LENGTH,
-                **attributes,
-            )
 
     def _announce(self) -> None:
         if self._announcements == 0:

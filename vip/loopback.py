@@ -32,7 +32,7 @@ class OwnedAddress(Protocol):
     async def extend(self, deadline: float) -> None:
         """The address may be held until this deadline. Raises AddressError."""
 
-    async def let_go(self) -> None:
+    def let_go(self) -> None:
         """Give up everything but the socket, which its user closes. Never raises."""
 
     async def is_refused(self) -> bool:
@@ -55,7 +55,7 @@ class LoopbackAddress:
     async def extend(self, deadline: float) -> None:
         """Nothing: the kernel frees the address when the process ends, the agent when it must."""
 
-    async def let_go(self) -> None:
+    def let_go(self) -> None:
         """Nothing: the address goes with its listening socket."""
 
     async def is_refused(self) -> bool:

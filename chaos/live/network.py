@@ -34,7 +34,9 @@ class Network(Protocol):
         """Let bytes from source to target arrive `delay_ms` later; 0 ends it."""
 
     async def heal(self) -> None:
-        """End every cut and delay. Connections that were cut are reset, none resumes."""
+        """End every cut and delay. No stream resumes with a hole: connections that were cut are
+        reset (proxy), or go on where they were by TCP's retransmission (netns).
+        """
 
 
 def links_between(groups: Sequence[Collection[str]]) -> list[Link]:
