@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from apiserver.admission.namespaces import NamespaceLifecycle
+from apiserver.admission.service_addresses import ServiceAddresses
 from apiserver.api.errors import ApiError
 from apiserver.api.scheme import SCHEME
 from apiserver.bootstrap import bootstrap
@@ -57,6 +58,11 @@ class ApiServer:
         self._port = port
         self.storage = Storage(client, compaction_interval_s=flags.compaction_interval_s)
         self.api = Api(self.storage, SCHEME, NamespaceLifecycle(self.storage))
+        addresses = SCHEME.by_kind("networking.k8s.io/v1", "IPAddress")
+        assert addresses is not None
+        self.api.addresses = ServiceAddresses(
+            self.storage, addresses, flags.service_cluster_ip_range
+        )
         root_ca = Path(flags.client_ca_file).read_text() if flags.client_ca_file else ""
         self._furnisher = NamespaceFurnisher(self.api, root_ca)
         self._sweeper = NamespaceSweeper(self.api)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from apiserver.api import errors
 from apiserver.api.metadata import GENERATE_ATTEMPTS, generate_name, stamp_new
 from apiserver.endpoints.api import Api
-from apiserver.endpoints.target import Target, is_namespace
+from apiserver.endpoints.target import Target, is_namespace, is_service
 from apiserver.endpoints.write import (
     fit_to_target,
     new_uid,
@@ -67,7 +67,7 @@ async def create_object(
         _validate(target, obj)
         named = target.named(metadata["name"])
         try:
-            stored = await _write(api, _Slot(named, guard), obj, dry_run=dry_run)
+            stored = await _write_addressed(api, _Slot(named, guard), obj, dry_run=dry_run)
         except KeyExistsError:
             continue
         if is_namespace(resource) and not dry_run:
@@ -96,6 +96,25 @@ async def _guard(api: Api, target: Target, name: str, *, fresh: bool) -> Guard |
         name=name,
         fresh=fresh,
     )
+
+
+async def _write_addressed(
+    api: Api, slot: _Slot, obj: JsonObject, *, dry_run: bool
+) -> StoredObject:
+    """Write; a Service with an address, which is given back when it surely was not written."""
+    addresses = api.addresses
+    if addresses is None or dry_run or not is_service(slot.target.resource):
+        return await _write(api, slot, obj, dry_run=dry_run)
+    taken = await addresses.assign(obj, api.chance, obj["metadata"]["creationTimestamp"])
+    try:
+        return await _write(api, slot, obj, dry_run=dry_run)
+    except (KeyExistsError, errors.ApiError) as error:
+        unknown = isinstance(error, errors.ApiError) and error.status_code == 504
+        if taken and not unknown:
+            await addresses.release(obj)
+            for field in ("clusterIP", "clusterIPs"):
+                obj["spec"].pop(field, None)
+        raise
 
 
 async def _write(api: Api, slot: _Slot, obj: JsonObject, *, dry_run: bool) -> StoredObject:

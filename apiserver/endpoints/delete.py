@@ -1,5 +1,6 @@
 """DELETE one object: at once, or marked as going while finalizers and grace hold it."""
 
+import logging
 from typing import Any
 
 from apiserver.api import errors
@@ -8,7 +9,7 @@ from apiserver.endpoints.api import Api
 from apiserver.endpoints.delete_options import DeleteOptions, parse_delete_options
 from apiserver.endpoints.presenter import presenter_for
 from apiserver.endpoints.removal import RETURNS_OBJECT, decide_removal
-from apiserver.endpoints.target import Target, is_namespace
+from apiserver.endpoints.target import Target, is_namespace, is_service
 from apiserver.http.body import object_media_type, parse, read_body
 from apiserver.http.context import RequestContext
 from apiserver.http.negotiate import MediaType, require
@@ -16,6 +17,8 @@ from apiserver.http.reply import Reply
 from apiserver.http.status import bytes_reply, object_reply
 from apiserver.store.etcd3 import Changed, KeyGoneError
 from apiserver.store.objects import StoredObject
+
+log = logging.getLogger("apiserver.delete")
 
 
 async def delete(api: Api, ctx: RequestContext, target: Target) -> Reply:
@@ -63,7 +66,19 @@ async def delete_object(
         raise target.not_found() from error
     if is_namespace(target.resource) and changed.written:
         api.namespace_deleted(target.name)
+    if is_service(target.resource) and changed.removed and not options.dry_run:
+        await _release_address(api, changed.stored)
     return changed
+
+
+async def _release_address(api: Api, service: StoredObject) -> None:
+    """Give the address back; if the store fails meanwhile it stays held by the Service's name."""
+    if api.addresses is None:
+        return
+    try:
+        await api.addresses.release(service.fresh())
+    except errors.ApiError as error:
+        log.warning("address of %s is not released: %s", service.key, error)
 
 
 def _success(resource: Resource, stored: StoredObject) -> dict[str, Any]:

@@ -52,6 +52,11 @@ def is_namespace(resource: Resource) -> bool:
     return resource.plural == "namespaces" and not resource.group
 
 
+def is_service(resource: Resource) -> bool:
+    """Whether the resource is that of Services."""
+    return resource.plural == "services" and not resource.group
+
+
 def namespace_key(name: str) -> str:
     """The key of the Namespace `name`."""
     return f"/registry/namespaces/{name}"

@@ -316,6 +316,44 @@ async def test_namespace_ends_with_all_in_it(api: ApiClient, unique: Callable[[s
     assert (await api.get(f"{path}/configmaps/loose")).status == 404
 
 
+async def test_services_get_an_address_each(api: ApiClient, ns: str) -> None:
+    def service(name: str, **spec: Any) -> dict[str, Any]:
+        ports = [{"port": 80}]
+        metadata = {"name": name}
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata,
+            "spec": {"ports": ports, **spec},
+        }
+
+    path = f"{ns}/services"
+    answers = await asyncio.gather(*(api.post(path, service(f"s{n}")) for n in range(10)))
+    assert {answer.status for answer in answers} == {201}
+    addresses = {answer.json["spec"]["clusterIP"] for answer in answers}
+    assert len(addresses) == 10
+    assert all(address.startswith("10.") for address in addresses)
+    first = (await api.get(f"{path}/s0")).json
+    address = first["spec"]["clusterIP"]
+    assert first["spec"]["clusterIPs"] == [address]
+    held = await api.get(f"/apis/networking.k8s.io/v1/ipaddresses/{address}")
+    assert held.json["spec"]["parentRef"]["name"] == "s0"
+    again = await api.post(path, service("other", clusterIP=address))
+    assert again.status == 422
+    assert "provided IP is already allocated" in again.json["message"]
+    assert (await api.post(path, service("s0", clusterIP=address))).status == 409
+    assert (await api.get(f"/apis/networking.k8s.io/v1/ipaddresses/{address}")).status == 200
+    outside = await api.post(path, service("far", clusterIP="192.0.2.1"))
+    assert "is not in the valid range" in outside.json["message"]
+    headless = await api.post(path, service("headless", clusterIP="None"))
+    assert headless.json["spec"]["clusterIPs"] == ["None"]
+    kept = await api.put(f"{path}/s0", service("s0"))
+    assert kept.json["spec"]["clusterIP"] == address
+    assert (await api.delete(f"{path}/s0")).status == 200
+    assert (await api.get(f"/apis/networking.k8s.io/v1/ipaddresses/{address}")).status == 404
+    assert (await api.post(path, service("other", clusterIP=address))).status == 201
+
+
 async def test_every_namespace_gets_account_and_root_ca(api: ApiClient, ns: str) -> None:
     async with asyncio.timeout(10):
         while (await api.get(f"{ns}/serviceaccounts/default")).status != 200:
