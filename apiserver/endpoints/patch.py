@@ -41,16 +41,13 @@ async def patch(api: Api, ctx: RequestContext, target: Target) -> Reply:
     """Answer 200 with the object as it is now."""
     media = require(ctx.accept)
     dry_run, validation = parse_write_options(ctx, "PatchOptions")
-    patch_type = media_type(ctx.http)
-    if patch_type not in PATCH_TYPES:
-        raise errors.unsupported_media_type(PATCH_TYPES)
-    apply = _applier(target, patch_type, parse(await read_body(ctx.http), JSON))
+    apply = await read_patch(ctx, target.resource.type_name)
     warnings: tuple[str, ...] = ()
 
     def decide(stored: JsonObject) -> Decision:
         nonlocal warnings
         old = from_storage(target.resource, stored)
-        decoded = _patched(target, apply, old, validation)
+        decoded = patched(target, apply, old, validation)
         new, warnings = decoded.obj, decoded.warnings
         check_update_preconditions(target, new, old)
         return decide_replacement(target, new, old)
@@ -64,16 +61,23 @@ async def patch(api: Api, ctx: RequestContext, target: Target) -> Reply:
     return written_reply(api, ctx, target, changed.stored, media, status=200, warnings=warnings)
 
 
-def _applier(target: Target, patch_type: str, document: Any) -> Apply:
+async def read_patch(ctx: RequestContext, type_name: str) -> Apply:
+    """The patch in the body, for documents of the type. Raises `ApiError` 400, 413 or 415."""
+    patch_type = media_type(ctx.http)
+    if patch_type not in PATCH_TYPES:
+        raise errors.unsupported_media_type(PATCH_TYPES)
+    return _applier(type_name, patch_type, parse(await read_body(ctx.http), JSON))
+
+
+def _applier(type_name: str, patch_type: str, document: Any) -> Apply:
     if patch_type == JSON_PATCH:
         return lambda old: apply_json_patch(old, document)
     if patch_type == MERGE_PATCH:
         return lambda old: apply_merge_patch(old, document)
-    type_name = target.resource.type_name
     return lambda old: apply_strategic_patch(old, document, type_name)
 
 
-def _patched(
+def patched(
     target: Target, apply: Apply, old: JsonObject, validation: FieldValidation
 ) -> decode.Decoded:
     """The new object, typed and defaulted; leaves `old` as it is. Raises 400, 413 or 422."""

@@ -68,8 +68,13 @@ def fit_update_to_target(target: Target, obj: JsonObject) -> None:
 
 
 def object_type(target: Target) -> decode.Target:
-    """The type that a body written to `target` must have."""
-    return decode.Target.of(target.resource)
+    """The type that a body written to `target` must have: a Scale's is not its resource's."""
+    subresource = target.resource.subresource(target.subresource)
+    if subresource is None or subresource.kind == target.resource.kind:
+        return decode.Target.of(target.resource)
+    return decode.Target(
+        subresource.group, subresource.version, subresource.kind, subresource.type_name
+    )
 
 
 async def read_object(

@@ -18,6 +18,7 @@ from apiserver.endpoints.deletecollection import deletecollection
 from apiserver.endpoints.get import get
 from apiserver.endpoints.list import list_
 from apiserver.endpoints.patch import patch
+from apiserver.endpoints.scale import get_scale, patch_scale, update_scale
 from apiserver.endpoints.target import Target, target_of
 from apiserver.endpoints.update import update
 from apiserver.endpoints.watch import watch
@@ -39,6 +40,13 @@ _VERBS: Final[dict[str, Endpoint]] = {
     "patch": patch,
     "delete": delete,
     "deletecollection": deletecollection,
+}
+
+
+_SCALE_VERBS: Final[dict[str, Endpoint]] = {
+    "get": get_scale,
+    "update": update_scale,
+    "patch": patch_scale,
 }
 
 
@@ -73,7 +81,8 @@ class Dispatcher:
         if not self._discovery.serves(info.group, info.api_version):
             return text_reply(ctx, "404 page not found\n", status=404)
         target = target_of(self._api.scheme, info)
-        endpoint = _VERBS.get(info.verb)
+        verbs = _SCALE_VERBS if target.subresource == "scale" else _VERBS
+        endpoint = verbs.get(info.verb)
         if endpoint is None or info.verb not in _allowed(target):
             raise errors.method_not_allowed()
         return await endpoint(self._api, ctx, target)
