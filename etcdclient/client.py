@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
+import grpc
 from google.protobuf.message import Message
 
 from etcdclient import errors, rpcs
@@ -284,9 +285,12 @@ class EtcdClient:
         while True:
             connection = await endpoints.pick(deadline, tried)
             untried = 1 if kind is Kind.WRITE else max(1, endpoints.size - len(tried))
+            connection.asked(loop.time())
+            in_time: bool | None = None
             try:
                 answer = await attempt(connection, max(0.001, deadline - loop.time()) / untried)
             except EtcdError as error:
+                in_time = error.code is not grpc.StatusCode.DEADLINE_EXCEEDED
                 if not errors.is_elsewhere_worthwhile(error):
                     connection.restore()
                     raise
@@ -294,9 +298,12 @@ class EtcdClient:
                 if not error.definite or loop.time() + pause_s >= deadline:
                     raise
             else:
+                in_time = True
                 if connection.failures:
                     connection.restore()
                 return answer
+            finally:
+                connection.answered(loop.time(), in_time=in_time)
             tried.append(connection)
             if len(tried) >= endpoints.size:
                 tried.clear()

@@ -1,11 +1,15 @@
-"""One endpoint: its channel, its callables, its pipe, and whether it is set aside for now.
+"""One endpoint: its channel, its callables, its pipe, and whether it is set aside or doubted.
 
+A process that hangs keeps its connections open and answers nothing; only silence tells. An endpoint
+that owes answers and gives none is doubted: asked for its status, and avoided until that comes.
 Judges every failure once, where it happens (etcdclient/errors.py). Decides nothing about other
 endpoints: that is `endpoints`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import urllib.parse
 from typing import TypeVar
 
@@ -13,15 +17,21 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from etcdclient import errors
+from etcdclient.pb.rpc_pb2 import StatusRequest
 from etcdclient.pipe import Pipe
-from etcdclient.rpcs import TRANSACT, Rpc
+from etcdclient.rpcs import STATUS, TRANSACT, Rpc
 from etcdclient.tls import TlsFiles
+
+log = logging.getLogger(__name__)
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 SET_ASIDE_S = 0.05
 SET_ASIDE_MAX_S = 1.0
+SILENCE_MAX_S = 1.0
+"""How long an endpoint may owe answers, and give none at all, before it is doubted."""
+PROBE_TIMEOUT_S = 0.5
 
 # gRPC's own back-off begins at seconds, far above our failover goal. Keepalive stays above the 5 s
 # that etcd's server demands between pings (--grpc-keepalive-min-time), or it hangs up.
@@ -47,6 +57,9 @@ class Connection:
         self.endpoint = endpoint
         self.failures = 0
         self.set_aside_until = 0.0
+        self._owed = 0
+        self._silent_since = 0.0
+        self._probe: asyncio.Task[None] | None = None
         self._channel = _open_channel(endpoint, tls)
         self._callables: dict[str, grpc.aio.UnaryUnaryMultiCallable[Message, Message]] = {}
         self.pipe = Pipe(TRANSACT.stream(self._channel), endpoint)
@@ -70,6 +83,47 @@ class Connection:
         self.failures = 0
         self.set_aside_until = 0.0
 
+    def asked(self, now: float) -> None:
+        """A call was made; `answered` must follow."""
+        if not self._owed:
+            self._silent_since = now
+        self._owed += 1
+
+    def answered(self, now: float, *, in_time: bool | None) -> None:
+        """A call has ended: with any answer, for want of one, or (None) as its caller left."""
+        self._owed -= 1
+        if in_time:
+            self._silent_since = now
+        elif in_time is not None:
+            self._doubt()
+
+    def is_doubted(self, now: float) -> bool:
+        """Whether it has owed answers for so long that it may hang; begins to find out."""
+        if self._owed and now - self._silent_since > SILENCE_MAX_S:
+            self._doubt()
+        return self._probe is not None and not self._probe.done()
+
+    def _doubt(self) -> None:
+        if self._probe is None or self._probe.done():
+            loop = asyncio.get_running_loop()
+            self._probe = loop.create_task(self._ask_status(), name=f"probe {self.endpoint}")
+
+    async def _ask_status(self) -> None:
+        """Until it answers: a member says how it stands whatever state the cluster is in."""
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            try:
+                await self.unary(
+                    STATUS, StatusRequest(), kind=errors.Kind.READ, timeout_s=PROBE_TIMEOUT_S
+                )
+            except errors.EtcdError as error:
+                log.info("%s does not answer: %s", self.endpoint, error)
+                await asyncio.sleep(max(0.0, started + PROBE_TIMEOUT_S - loop.time()))
+            else:
+                self._silent_since = loop.time()
+                return
+
     async def unary(
         self, rpc: Rpc[Request, Response], request: Request, *, kind: errors.Kind, timeout_s: float
     ) -> Response:
@@ -90,6 +144,9 @@ class Connection:
 
     async def close(self) -> None:
         """End the pipe and the channel; calls in flight fail."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait((self._probe,))
         await self.pipe.close()
         await self._channel.close()
 

@@ -1,4 +1,4 @@
-"""Which endpoint to ask: the most preferred one that is connected and not set aside.
+"""Which endpoint to ask: the most preferred one that is connected, not set aside and not doubted.
 
 Connecting happens beside the calls, never in their way: a preferred endpoint that comes back is
 used again once its channel is ready, and until then the next one answers.
@@ -45,17 +45,20 @@ class Endpoints:
             await asyncio.wait((self._connecting,), timeout=remaining_s)
 
     def _ready(self, now: float, tried: Collection[Connection]) -> Connection | None:
-        """The first ready connection neither set aside nor tried; else the least bad ready one."""
+        """The first ready connection that nothing speaks against; else the least bad ready one."""
         spare: Connection | None = None
+        least = (True, True, float("inf"))
         for place, connection in enumerate(self._connections):
             if not connection.is_ready():
                 continue
-            if connection.set_aside_until <= now and connection not in tried:
+            doubted = connection.is_doubted(now)
+            bad = (doubted, connection in tried, connection.set_aside_until)
+            if bad <= (False, False, now):
                 for preferred in self._connections[:place]:
                     preferred.connect()
                 return connection
-            if spare is None or _badness(connection, tried) < _badness(spare, tried):
-                spare = connection
+            if spare is None or bad < least:
+                spare, least = connection, bad
         if spare is not None:
             for connection in self._connections:
                 connection.connect()
@@ -77,7 +80,3 @@ class Endpoints:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait((self._connecting,))
-
-
-def _badness(connection: Connection, tried: Collection[Connection]) -> tuple[bool, float]:
-    return connection in tried, connection.set_aside_until

@@ -101,6 +101,27 @@ async def test_a_write_in_flight_when_its_server_dies_is_unknown(store: StoreClu
             assert not error.definite, error
 
 
+async def test_a_member_that_hangs_is_avoided_until_it_answers(store: StoreCluster) -> None:
+    async with store.client() as client:
+        leader = store.place_of(await leader_of(client, store.endpoints))
+        hung = 0 if leader != 0 else 1
+        endpoints = [store.endpoints[hung]]
+        endpoints += [one for one in store.endpoints if one not in endpoints]
+    loop = asyncio.get_running_loop()
+    async with EtcdClient(endpoints, tls=store.tls, timeout_s=3.0) as client:
+        hung_id = (await client.range(RangeRequest(key=b"a"))).header.member_id
+        store.send(hung, signal.SIGSTOP)
+        await client.range(RangeRequest(key=b"a"))
+        asked_at = loop.time()
+        for number in range(20):
+            await client.put(PutRequest(key=b"a", value=b"%d" % number))
+        assert loop.time() - asked_at < 2.0
+        store.send(hung, signal.SIGCONT)
+        async with asyncio.timeout(TIMEOUT_S):
+            while (await client.range(RangeRequest(key=b"a"))).header.member_id != hung_id:
+                await asyncio.sleep(0.02)
+
+
 async def outcome_of(client: EtcdClient, request: TxnRequest) -> EtcdError | None:
     try:
         await client.txn(request)
