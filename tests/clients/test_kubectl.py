@@ -177,7 +177,7 @@ def test_apply_of_a_deployment_service_configmap_and_secret(kubectl: Kubectl) ->
         "secret/web created",
     ]
     second = kubectl("apply", "-f", "-", stdin=MANIFEST)
-    # A stringData that the server turned into data always looks new to kubectl; so with the original.
+    # As with the original: stringData, which the server turns into data, always looks new.
     outcomes = ["unchanged", "unchanged", "unchanged", "configured"]
     assert [line.split()[-1] for line in second.splitlines()] == outcomes, second
     third = kubectl("apply", "-f", "-", stdin=MANIFEST.replace("replicas: 2", "replicas: 5"))
