@@ -6,13 +6,13 @@ from typing import Any
 from apiserver.api import decode, errors
 from apiserver.api.decode import FieldValidation
 from apiserver.api.field_errors import not_supported
+from apiserver.api.protobuf import PROTOBUF, decode_protobuf
 from apiserver.endpoints.api import Api
 from apiserver.endpoints.presenter import presenter_for
 from apiserver.endpoints.target import Target
 from apiserver.http.body import object_media_type, read_body
 from apiserver.http.context import RequestContext
 from apiserver.http.negotiate import MediaType
-from apiserver.http.protobuf import PROTOBUF, decode_protobuf
 from apiserver.http.reply import Reply
 from apiserver.http.status import bytes_reply
 from apiserver.store.objects import JsonObject, StoredObject

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from apiserver.api import documents, errors
 from apiserver.api.errors import ApiError
+from apiserver.api.protobuf import PROTOBUF, decode_protobuf
 from apiserver.http.negotiate import JSON, YAML
-from apiserver.http.protobuf import PROTOBUF, decode_protobuf
 
 BODY_BYTES_MAX: Final = 3 * 1024 * 1024
 
