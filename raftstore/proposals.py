@@ -130,9 +130,11 @@ class Proposals(Generic[T]):
     def term_applied(self, term: int, *, complete: bool) -> None:
         """An entry of `term` was applied: proposals of earlier terms will never be.
 
-        With `complete` False a snapshot skipped entries: then nobody here knows their outcome.
+        With `complete` False a snapshot that ends in `term` skipped entries: then nobody here
+        knows their outcome, nor that of proposals of `term` itself, and nobody ever will.
         """
-        lost = [waiting for waiting in self._handed.values() if waiting.term < term]
+        before = term if complete else term + 1
+        lost = [waiting for waiting in self._handed.values() if waiting.term < before]
         for waiting in lost:
             self._end(waiting, errors.leader_changed(definite=complete))
 
