@@ -192,8 +192,10 @@ def _take(record: codec.Record, replayed: Replayed) -> None:
 def _take_entry(entry: Entry, replayed: Replayed) -> None:
     entries = replayed.entries
     if entries:
-        position = entry.index - entries[0].index
-        if position < 0 or position > len(entries):
+        # One before the first we hold replaces them all: what it followed was released with its
+        # segment, under a snapshot that covers it (recovery checks that the two connect).
+        position = max(0, entry.index - entries[0].index)
+        if position > len(entries):
             raise DamagedError(
                 f"entry {entry.index} does not follow {entries[0].index}..{entries[-1].index}"
             )
