@@ -2,16 +2,14 @@
 
 import json
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from chaos.check.verdict import Outcome
 from chaos.scenarios.verdict import Verdict
 
-CONCLUSIONS = {
-    Outcome.OK: "no update lost",
-    Outcome.VIOLATED: "VIOLATED",
-    Outcome.UNKNOWN: "unknown",
-}
+SHOWN_MAX = 6
+"""Items of a list that the text shows; the JSON has all."""
 
 
 def conclusion(verdict: Verdict) -> str:
@@ -21,7 +19,7 @@ def conclusion(verdict: Verdict) -> str:
     if verdict.outcome is Outcome.VIOLATED:
         kinds = dict.fromkeys(violation.kind.value for violation in verdict.violations)
         return f"violated: {', '.join(kinds)}"
-    return CONCLUSIONS[Outcome.OK]
+    return "no update lost"
 
 
 def rows(verdict: Verdict) -> list[tuple[str, str]]:
@@ -47,8 +45,8 @@ def rows(verdict: Verdict) -> list[tuple[str, str]]:
             )
     return [
         *table,
-        ("leaders seen", ", ".join(verdict.leaders) or "-"),
-        ("faults that fired", _faults(verdict)),
+        ("leaders seen", _list(verdict.leaders)),
+        ("faults that fired", _list(verdict.faults)),
     ]
 
 
@@ -97,7 +95,6 @@ def as_json(verdict: Verdict) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def _faults(verdict: Verdict) -> str:
-    faults = list(verdict.faults)
-    shown = ", ".join(faults[:6])
-    return f"{shown}, … ({len(faults)} in all)" if len(faults) > 6 else shown or "none"
+def _list(items: Sequence[str]) -> str:
+    shown = ", ".join(items[:SHOWN_MAX])
+    return f"{shown}, … ({len(items)} in all)" if len(items) > SHOWN_MAX else shown or "none"

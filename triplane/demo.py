@@ -220,7 +220,7 @@ class Screen:
     """Shows progress on a terminal as it happens, elsewhere as one line for each finished phase."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or Console(highlight=False)
         self._status = self._console.status("") if self._console.is_terminal else None
         self._phase = ""
         self._began = 0.0
@@ -246,20 +246,20 @@ class Screen:
         table = Table(box=None, show_header=False, padding=(0, 2))
         for name, value in rows(verdict):
             table.add_row(name, value, style=None)
-        self._console.print()
-        self._console.print(table, soft_wrap=False)
-        self._console.print()
+        self._print()
+        self._console.print(table)
+        self._print()
         if verdict.outcome is Outcome.OK:
             acked = verdict.counter.acknowledged
-            self._console.print(
+            self._print(
                 f"[bold green]✓ no update lost[/]: all {acked} acknowledged writes are there, "
                 f"by the history in {verdict.history}"
             )
             return
-        self._console.print(f"[bold red]✗ {escape(conclusion(verdict))}[/]")
+        self._print(f"[bold red]✗ {escape(conclusion(verdict))}[/]")
         for violation in verdict.violations:
-            self._console.print(escape(str(violation)))
-        self._console.print(f"The whole history: {verdict.history}")
+            self._print(escape(str(violation)))
+        self._print(f"The whole history: {verdict.history}")
 
     def tell_how_to_go_on(self, launcher: Launcher, *, running: bool) -> None:
         """The next commands to type."""
@@ -268,29 +268,31 @@ class Screen:
         lines = [f"export KUBECONFIG={data.admin_kubeconfig}", f"kubectl get cm -n {NAMESPACE}"]
         if running:
             lines += [f"triplane status {here}", f"triplane down {here}"]
-            self._console.print("\nThe cluster goes on running. Try:")
+            self._print("\nThe cluster goes on running. Try:")
         else:
             lines.insert(0, f"triplane up --detach {here}")
-            self._console.print(
-                "\nThe cluster is stopped, its data stays (KEEP=1 keeps it up). Try:"
-            )
+            self._print("\nThe cluster is stopped, its data stays (KEEP=1 keeps it up). Try:")
         for line in lines:
-            self._console.print(f"  {line}", markup=False)
+            self._print(f"  {line}", markup=False)
 
     def close(self) -> None:
         """Leave the terminal as it was. A phase that has not ended is marked as failed."""
         if self._status is not None:
             self._status.stop()
         if self._phase:
-            self._console.print(f"[red]✗[/] {escape(self._phase)}")
+            self._print(f"[red]✗[/] {escape(self._phase)}")
             self._phase = ""
+
+    def _print(self, text: str = "", *, markup: bool = True) -> None:
+        """One line as it is: a terminal may wrap it, a file must not hold a break inside."""
+        self._console.print(text, markup=markup, soft_wrap=True)
 
     def _end_phase(self, result: str) -> None:
         if self._status is not None:
             self._status.stop()
         took_s = time.monotonic() - self._began
         told = f": {escape(result)}" if result else ""
-        self._console.print(f"[green]✓[/] {escape(self._phase)}{told} [dim]({took_s:.1f} s)[/]")
+        self._print(f"[green]✓[/] {escape(self._phase)}{told} [dim]({took_s:.1f} s)[/]")
         self._phase = ""
 
     def _spin(self, text: str) -> None:

@@ -47,7 +47,7 @@ class ApiClient:
     def __init__(
         self, server: str, context: ssl.SSLContext, *, timeout_s: float = REQUEST_TIMEOUT_S
     ) -> None:
-        self._server = server.rstrip("/")
+        self.server = server.rstrip("/")
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_count_sending)
         self._session = aiohttp.ClientSession(
@@ -90,7 +90,7 @@ class ApiClient:
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             async with self._session.request(
-                method, self._server + path, data=data, headers=headers, trace_request_ctx=sendings
+                method, self.server + path, data=data, headers=headers, trace_request_ctx=sendings
             ) as response:
                 content = await response.read()
                 return judge_response(response.status, content, sendings=sendings.count)
