@@ -12,7 +12,6 @@ from typing import assert_never
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from chaos.check.verdict import Outcome
 from chaos.kubeconfig import KubeconfigError, load_access
@@ -243,11 +242,11 @@ class Screen:
 
     def conclude(self, verdict: Verdict) -> None:
         """The table and the verdict; on a violation what was lost, and where the history is."""
-        table = Table(box=None, show_header=False, padding=(0, 2))
-        for name, value in rows(verdict):
-            table.add_row(name, value, style=None)
+        counted = rows(verdict)
+        width = max(len(name) for name, _ in counted)
         self._print()
-        self._console.print(table)
+        for name, value in counted:
+            self._print(f"  [dim]{name:<{width}}[/]  {escape(value)}")
         self._print()
         if verdict.outcome is Outcome.OK:
             acked = verdict.counter.acknowledged

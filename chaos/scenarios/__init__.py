@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from chaos.live.cluster import Cluster
-from chaos.scenarios import leader_kill, leader_partition, power_cut
+from chaos.scenarios import holder_kill, leader_kill, leader_partition, power_cut
 from chaos.scenarios.plan import Emit, Plan
 from chaos.scenarios.verdict import Verdict
 
@@ -33,6 +33,12 @@ SCENARIOS = {
             "kill -9 the Raft leader again and again and start it anew, under load",
             leader_kill.DURATION_S,
             leader_kill.run,
+        ),
+        Scenario(
+            "holder_kill",
+            "kill -9 the virtual IP's holder again and again and start it anew, under load",
+            holder_kill.DURATION_S,
+            holder_kill.run,
         ),
         Scenario(
             "power_cut",

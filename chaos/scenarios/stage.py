@@ -54,6 +54,11 @@ class Stage:
         return ApiClient(server or self._access.server, self._access.context)
 
     @property
+    def server(self) -> str:
+        """The URL of the virtual IP."""
+        return self._access.server
+
+    @property
     def acknowledged(self) -> int:
         return self.workload.tally.acknowledged
 
