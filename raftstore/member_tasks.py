@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from raftstore.config import NodeConfig
 from raftstore.errors import StoreError
 from raftstore.lease import Lessor
-from raftstore.pb.command_pb2 import Command
+from raftstore.pb.command_pb2 import Command, CommandBatch
 from raftstore.pb.peer_pb2 import LeaderAnswer, LeaderQuestion
 from raftstore.raft.types import MemberId
 
@@ -45,20 +45,21 @@ async def publish_attributes(
             return
 
 
-def tick_leases(lessor: Lessor, elapsed_ms: int, propose: Callable[[Command], None]) -> None:
-    """Let time pass for leases; propose what has expired, and checkpoints (leader only)."""
-    tick = lessor.tick(elapsed_ms)
+def propose_lease_ends(lessor: Lessor, propose: Callable[[bytes], None]) -> None:
+    """Propose as one batch what the leader finds due: revocations and checkpoints.
+
+    `propose` must append it in the leader's own term or not at all.
+    """
+    tick = lessor.tick(0)
+    batch = CommandBatch()
     for lease_id in tick.expired:
-        command = Command()
-        command.lease_revoke.ID = lease_id
-        propose(command)
+        batch.commands.add().lease_revoke.ID = lease_id
     if tick.checkpoints:
-        command = Command()
+        recorded = batch.commands.add().lease_checkpoint.checkpoints
         for checkpoint in tick.checkpoints:
-            command.lease_checkpoint.checkpoints.add(
-                ID=checkpoint.lease_id, remaining_TTL=checkpoint.remaining_ttl_s
-            )
-        propose(command)
+            recorded.add(ID=checkpoint.lease_id, remaining_TTL=checkpoint.remaining_ttl_s)
+    if batch.commands:
+        propose(batch.SerializeToString())
 
 
 def answer_question(lessor: Lessor, question: LeaderQuestion) -> LeaderAnswer:

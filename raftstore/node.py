@@ -22,7 +22,7 @@ from raftstore.engine.native import assemble
 from raftstore.engine.protocol import AppliedBatch, NodeStatus, StateMachine
 from raftstore.engine.recovery import Recovered, recover
 from raftstore.errors import StoreError
-from raftstore.member_tasks import answer_question, publish_attributes, tick_leases
+from raftstore.member_tasks import answer_question, propose_lease_ends, publish_attributes
 from raftstore.membership import Membership
 from raftstore.pb.command_pb2 import Command, CommandBatch, ConfChange
 from raftstore.pb.peer_pb2 import LeaderAnswer, LeaderQuestion
@@ -35,6 +35,7 @@ from raftstore.raft.types import (
     EntryKind,
     Index,
     MemberId,
+    ProposalDropped,
     Role,
     SnapshotMeta,
     SoftState,
@@ -94,7 +95,7 @@ class Node:
         self._applied_index = Index(0)
         self._leader = NO_MEMBER
         self._role = Role.FOLLOWER
-        self._leaderless_since = 0.0
+        self._leaderless_since = self._lease_time = 0.0
         self._early_ticks = config.election_ticks * EARLY_ELECTIONS
         self._tasks_owned: set[asyncio.Task[None]] = set()
         self._leader_waiters: set[asyncio.Future[None]] = set()
@@ -140,7 +141,7 @@ class Node:
             worker=self._parts.snapshot_worker,
             tasks=self._tasks,
         )
-        self._leaderless_since = self._loop.time()
+        self._leaderless_since = self._lease_time = self._loop.time()
 
     async def __aexit__(
         self,
@@ -336,6 +337,7 @@ class Node:
             await self.read_index()
             if self._leader != self.member_id:
                 raise errors.not_leader()
+            self._pass_lease_time()
             return answer_question(self.lessor, question)
         except StoreError as error:
             return LeaderAnswer(id=question.id, error=error.text)
@@ -344,8 +346,7 @@ class Node:
 
     async def _tick_for_ever(self) -> None:
         interval_s = self.config.heartbeat_ms / 1_000
-        before = self._loop.time()
-        due = before + interval_s
+        due = self._loop.time() + interval_s
         while True:
             await asyncio.sleep(max(0.0, due - self._loop.time()))
             now = self._loop.time()
@@ -353,8 +354,7 @@ class Node:
             due = max(due + interval_s, now + interval_s / 2)
             if self._stopped:
                 return
-            self._on_tick(now, elapsed_ms=int((now - before) * 1_000))
-            before = now
+            self._on_tick(now)
 
     def _maybe_campaign_early(self) -> None:
         """When a whole cluster starts, its first member need not wait for a timeout.
@@ -370,27 +370,30 @@ class Node:
         ):
             self._raft.campaign()
 
-    def _on_tick(self, now: float, *, elapsed_ms: int) -> None:
+    def _on_tick(self, now: float) -> None:
         self._raft.tick()
         if self._early_ticks > 0:
             self._early_ticks -= 1
             self._maybe_campaign_early()
-        if self._role is Role.LEADER:
-            tick_leases(self.lessor, elapsed_ms, self._propose_unattended)
+        self._tick_leases()
         self._callers.expire(now)
         patience_s = NO_LEADER_ELECTIONS * self.config.election_ms / 1_000
         if self._leader == NO_MEMBER and now - self._leaderless_since > patience_s:
             self._callers.no_leader(now - patience_s)
         self._wake()
 
-    def _propose_unattended(self, command: Command) -> None:
-        """Propose something that nobody waits for; the lessor asks again if it is lost."""
-        future: asyncio.Future[ApplyResult] = self._loop.create_future()
-        future.add_done_callback(_retrieve)
-        try:
-            self._callers.proposals.add(command, future, self._loop.time())
-        except StoreError as error:
-            log.warning("leases: %s", error.text)
+    def _tick_leases(self) -> None:
+        """End leases by entries of our own term alone: a later leader may have renewed them."""
+        self._pass_lease_time()
+        if self._role is self._raft.role is Role.LEADER:
+            with contextlib.suppress(ProposalDropped):  # then the lessor names them again
+                propose_lease_ends(self.lessor, self._raft.propose)
+
+    def _pass_lease_time(self) -> None:
+        """Bring the lessor's clock up to now: a lease must not be given time that has passed."""
+        elapsed_ms = int((self._loop.time() - self._lease_time) * 1_000)
+        self._lease_time += elapsed_ms / 1_000
+        self.lessor.pass_time(elapsed_ms)
 
     async def _publish(self) -> None:
         await publish_attributes(self.member_id, self.config, self.propose)
@@ -472,6 +475,7 @@ class Node:
     def _finish(self, ready: Ready) -> None:
         """Step 3 and 4: apply what is committed, answer, and tell Raft that all is done."""
         results: list[ApplyResult] = []
+        self._pass_lease_time()
         for entry in ready.committed:
             self._apply(entry, results)
         for read in ready.read_states:
@@ -535,6 +539,7 @@ class Node:
         self._leader = soft.leader
         if (soft.role is Role.LEADER) != (self._role is Role.LEADER):
             if soft.role is Role.LEADER:
+                self._pass_lease_time()
                 self.lessor.promote(self.config.election_ms)
             else:
                 self.lessor.demote()
@@ -591,9 +596,3 @@ class Node:
         if store.compaction_pending():
             store.compaction_step(COMPACTION_RECORDS_PER_TURN)
             self._wake()
-
-
-def _retrieve(future: asyncio.Future[ApplyResult]) -> None:
-    """Nobody waits for this one: its error is not news."""
-    if not future.cancelled():
-        future.exception()

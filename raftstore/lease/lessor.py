@@ -215,9 +215,13 @@ class Lessor:
         left_ms = max(0, lease.expires_at_ms - self._now_ms)
         return LeaseTtl(left_ms // 1_000, lease.ttl_s, sorted(lease.keys))
 
+    def pass_time(self, elapsed_ms: int) -> None:
+        """Time has passed. What is granted, renewed or promoted next counts from here."""
+        self._now_ms += elapsed_ms
+
     def tick(self, elapsed_ms: int, *, expired_max: int = EXPIRED_MAX) -> LeaseTick:
         """Let time pass; what to propose now. Anywhere but on the leader: nothing."""
-        self._now_ms += elapsed_ms
+        self.pass_time(elapsed_ms)
         if not self._primary:
             return LeaseTick([], [])
         return LeaseTick(self._pop_expired(expired_max), self._pop_checkpoints())
