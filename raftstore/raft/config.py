@@ -34,7 +34,7 @@ class Config:
     uncommitted_bytes_max: int = 64 << 20
     """Entries proposed and not yet committed; beyond it proposals are dropped."""
     reads_max: int = 4096
-    """Reads waiting for their index; beyond it the newest are aborted."""
+    """Reads waiting for their index; beyond it a leader aborts the newest, others the oldest."""
 
     def __post_init__(self) -> None:
         if self.id == NO_MEMBER:

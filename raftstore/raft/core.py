@@ -183,8 +183,10 @@ class Raft:
         assert context not in self._own_reads, "a read context must be unique"
         self._own_reads[context] = None
         if len(self._own_reads) > self.config.reads_max:
-            self.abort_read(context)
-        else:
+            # Of a follower's, the oldest are those whose question or answer was lost.
+            surplus = context if self.role is Role.LEADER else next(iter(self._own_reads))
+            self.abort_read(surplus)
+        if context in self._own_reads:
             self._role.read_index(context)
 
     def transfer_leadership(self, to: MemberId) -> None:
