@@ -152,10 +152,16 @@ class Lessor:
         self._leases[LeaseId(lease_id)].keys.discard(key)
 
     def checkpoint(self, lease_id: int, remaining_ttl_s: int) -> None:
-        """Record what a lease had left. A lease that is gone meanwhile is ignored."""
+        """Record what a lease had left; 0 says that it was renewed. One that is gone is ignored.
+
+        A leader may learn only now of a renewal that the one before it answered.
+        """
         lease = self._leases.get(LeaseId(lease_id))
-        if lease is not None:
-            lease.remaining_ttl_s = remaining_ttl_s
+        if lease is None:
+            return
+        lease.remaining_ttl_s = remaining_ttl_s
+        if remaining_ttl_s == 0 and lease.expires_at_ms > self._now_ms:
+            lease.expires_at_ms = self._now_ms + lease.ttl_s * 1_000
 
     def grants(self) -> list[LeaseGrant]:
         """All leases as a snapshot keeps them, by id."""

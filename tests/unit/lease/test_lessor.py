@@ -183,3 +183,22 @@ def test_restoring_replaces_everything_and_stops_counting() -> None:
 
 def test_the_shortest_lease_outlives_an_election() -> None:
     assert [ttl_min_of(300), ttl_min_of(1_000), ttl_min_of(5_000)] == [1, 2, 8]
+
+
+def test_a_renewal_that_a_new_leader_learns_of_late_still_counts() -> None:
+    """Its client was answered by the old leader; the entry is applied after the promotion."""
+    lessor = Lessor(1)
+    lessor.restore([LeaseGrant(LeaseId(7), 3_600, 300)], [])
+    lessor.promote(0)
+    lessor.checkpoint(7, 0)
+    assert lessor.tick(301_000).expired == []
+    assert lessor.time_to_live(7).ttl_s == 3_600 - 301
+
+
+def test_a_late_renewal_brings_no_expired_lease_back() -> None:
+    lessor = Lessor(1)
+    lessor.restore([LeaseGrant(LeaseId(7), 3_600, 300)], [])
+    lessor.promote(0)
+    assert lessor.tick(300_000).expired == [7]
+    lessor.checkpoint(7, 0)
+    assert lessor.time_to_live(7).ttl_s == 0
