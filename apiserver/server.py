@@ -33,6 +33,7 @@ from apiserver.presence import Presence
 from apiserver.store.storage import Storage
 from etcdclient.client import EtcdClient
 from etcdclient.tls import TlsFiles
+from tlsedge.listener import TlsListener
 
 log = logging.getLogger("apiserver")
 
@@ -101,7 +102,7 @@ class ApiServer:
         }
         return {"livez": alive, "healthz": alive, "readyz": ready}
 
-    async def run(self, server: asyncio.Server, stop: asyncio.Event) -> None:
+    async def run(self, server: TlsListener, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain. `server` accepts connections already."""
         flags = self._flags
         presence = Presence(self.api, flags.advertise_address, self._port)
@@ -155,7 +156,7 @@ class ApiServer:
                 return
 
     async def _drain(
-        self, server: asyncio.Server, presence: Presence, presence_task: asyncio.Task[None]
+        self, server: TlsListener, presence: Presence, presence_task: asyncio.Task[None]
     ) -> None:
         """Say so, stop taking connections, end watches, let what is in flight finish, in time."""
         log.info("draining")
@@ -214,16 +215,11 @@ async def serve(flags: Flags, stop: asyncio.Event) -> None:
     client = EtcdClient(flags.etcd_servers, tls=_store_tls(flags), timeout_s=STORE_CALL_TIMEOUT_S)
     try:
         api_server = ApiServer(flags, client, port)
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            api_server.listener, sock=listening, ssl=tls, backlog=BACKLOG
-        )
-        try:
-            await api_server.run(server, stop)
-        except* StartError as group:
-            raise group.exceptions[0] from None
-        finally:
-            server.close()
+        async with TlsListener(listening, tls, api_server.listener, backlog=BACKLOG) as server:
+            try:
+                await api_server.run(server, stop)
+            except* StartError as group:
+                raise group.exceptions[0] from None
     finally:
         await client.close()
 
