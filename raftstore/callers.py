@@ -7,7 +7,7 @@ the next batch goes when the last has come back; a lone caller does not wait for
 from __future__ import annotations
 
 import dataclasses
-import secrets
+import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,11 +33,11 @@ CHANGES_MAX = 16
 class Callers:
     """The waiting callers of one member. Times are the loop's seconds."""
 
-    def __init__(self, config: NodeConfig, member_id: MemberId) -> None:
+    def __init__(self, config: NodeConfig, member_id: MemberId, chance: random.Random) -> None:
         timeout_s = config.request_timeout_ms / 1_000
         self._patience_s = 2 * config.heartbeat_ms / 1_000
         # As etcd's idutil: the member in front, then something that no earlier run has used.
-        first_id = (member_id & 0xFFFF) << 48 | secrets.randbits(40) << 8
+        first_id = (member_id & 0xFFFF) << 48 | chance.getrandbits(40) << 8
         self.proposals: Proposals[ApplyResult] = Proposals(
             config.limits, first_id=first_id, timeout_s=timeout_s
         )
@@ -50,7 +50,7 @@ class Callers:
         )
         self.reads = ReadRounds(
             config.limits,
-            context_prefix=member_id.to_bytes(8, "big") + secrets.token_bytes(8),
+            context_prefix=member_id.to_bytes(8, "big") + chance.randbytes(8),
             timeout_s=timeout_s,
             retry_s=config.election_ms / 1_000,
         )

@@ -18,6 +18,7 @@ from etcdclient.pb.rpc_pb2 import Member
 from raftstore import errors
 from raftstore.callers import Callers
 from raftstore.config import NodeConfig
+from raftstore.engine.host import SYSTEM_HOST, Connect, Host
 from raftstore.engine.native import assemble
 from raftstore.engine.protocol import AppliedBatch, NodeStatus, StateMachine
 from raftstore.engine.recovery import Recovered, recover
@@ -26,6 +27,7 @@ from raftstore.member_tasks import answer_question, propose_lease_ends, publish_
 from raftstore.membership import Membership
 from raftstore.pb.command_pb2 import Command, CommandBatch, ConfChange
 from raftstore.pb.peer_pb2 import LeaderAnswer, LeaderQuestion
+from raftstore.raft.core import Raft
 from raftstore.raft.messages import Message
 from raftstore.raft.ready import Ready
 from raftstore.raft.types import (
@@ -43,8 +45,6 @@ from raftstore.raft.types import (
 )
 from raftstore.raft.types import ConfChange as RaftConfChange
 from raftstore.snap.codec import SnapshotHead
-from raftstore.transport.identity import PeerContexts
-from raftstore.transport.network import Network
 from raftstore.transport.snapshot_stream import TransferError
 from raftstore.wal.codec import SnapshotMark
 from raftstore.wal.worker import Fatal, end_process
@@ -71,8 +71,10 @@ class Node:
     `machine` is written only by this node, in log order. Construction touches nothing; entering
     locks and reads the data directory, listens for peers, and raises what `recover` and
     `Network.start` raise. Whatever fails later and cannot be survived goes to `on_fatal`, which by
-    default ends the process.
+    default ends the process. Simulations plant bugs by `raft_type`.
     """
+
+    raft_type: type[Raft] = Raft
 
     def __init__(
         self,
@@ -81,16 +83,16 @@ class Node:
         members: Membership,
         *,
         on_fatal: Fatal = end_process,
+        host: Host = SYSTEM_HOST,
     ) -> None:
         config.check()
         self.config = config
         self.machine = machine
         self._members = members
         self._on_fatal = on_fatal
+        self._host = host
         self._callbacks: list[Callable[[AppliedBatch], None]] = []
-        self._stopped = False
-        self._scheduled = False
-        self._persisting = False
+        self._stopped = self._scheduled = self._persisting = False
         self._applied_term = Term(0)
         self._applied_index = Index(0)
         self._leader = NO_MEMBER
@@ -104,8 +106,8 @@ class Node:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        tls = PeerContexts(self.config.peer_tls)
-        self._build(recover(self.config), tls)
+        connect = self._host.network(self.config)
+        self._build(recover(self.config, self._host.files), connect)
         await self._tasks.__aenter__()
         try:
             await self._network.start()
@@ -118,22 +120,19 @@ class Node:
         self._wake()
         return self
 
-    def _build(self, recovered: Recovered, tls: PeerContexts) -> None:
-        config = self.config
+    def _build(self, recovered: Recovered, connect: Connect) -> None:
         self.member_id = recovered.member_id
         self._members.replace_by(recovered.membership)
         if recovered.chunks:
             self.machine.restore(recovered.chunks)
         self._take_over(recovered.log.snapshot)
-        self._parts = assemble(config, recovered, self._fail)
+        self._parts = assemble(self.config, recovered, self._fail, self._host, self.raft_type)
         self._raft = self._parts.raft
         self._journal = self._parts.journal
         self._snapshotting = self._parts.snapshotting
-        self._callers = Callers(config, self.member_id)
+        self._callers = Callers(self.config, self.member_id, self._host.chance)
         self._tasks = asyncio.TaskGroup()
-        self._network = Network(
-            config=config,
-            tls=tls,
+        self._network = connect(
             self_id=self.member_id,
             membership=self._members,
             events=self,

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import secrets
 
 from raftstore.config import NodeConfig
+from raftstore.engine.host import Host
 from raftstore.engine.recovery import Recovered
 from raftstore.engine.snapshotting import Snapshotting
 from raftstore.raft.config import Config
 from raftstore.raft.core import Raft
 from raftstore.snap.store import SnapshotStore
-from raftstore.wal.lock import DataDirLock
+from raftstore.wal.files import Lock
 from raftstore.wal.segment import Journal
-from raftstore.wal.worker import DiskWorker, Fatal
+from raftstore.wal.worker import Fatal, Worker
 
 COMMITTED_BYTES_MAX = 1 << 20
 """Applied in one turn of the loop, so that heartbeats are answered in between."""
@@ -29,11 +29,11 @@ class Parts:
 
     raft: Raft
     journal: Journal
-    journal_worker: DiskWorker
+    journal_worker: Worker
     snapshots: SnapshotStore
-    snapshot_worker: DiskWorker
+    snapshot_worker: Worker
     snapshotting: Snapshotting
-    lock: DataDirLock
+    lock: Lock
 
     def close(self) -> None:
         """Finish what the disks were told, close the files, let go of the lock. Blocks."""
@@ -43,15 +43,22 @@ class Parts:
         self.lock.close()
 
 
-def assemble(config: NodeConfig, recovered: Recovered, on_fatal: Fatal) -> Parts:
-    """Start the disk threads and a Raft core that goes on where the journal ends."""
-    worker = DiskWorker("journal", on_fatal=on_fatal)
-    snapshot_worker = DiskWorker("snapshots", on_fatal=on_fatal)
+def assemble(
+    config: NodeConfig,
+    recovered: Recovered,
+    on_fatal: Fatal,
+    host: Host,
+    raft_type: type[Raft] = Raft,
+) -> Parts:
+    """Start the disk workers and a Raft core that goes on where the journal ends."""
+    worker = host.worker("journal", on_fatal)
+    snapshot_worker = host.worker("snapshots", on_fatal)
     journal = Journal(
         config.data_dir / "member" / "wal",
         worker,
         recovered.replayed,
         segment_bytes=config.limits.segment_bytes,
+        files=host.files,
     )
     snapshot = recovered.log.snapshot
     snapshotting = Snapshotting(
@@ -63,10 +70,10 @@ def assemble(config: NodeConfig, recovered: Recovered, on_fatal: Fatal) -> Parts
         newest=(snapshot.index, snapshot.term) if snapshot.index else None,
         spread=1 + (recovered.member_id % 1_009) / 1_009,
     )
-    raft = Raft(
+    raft = raft_type(
         Config(
             id=recovered.member_id,
-            random=random.Random(secrets.randbits(64)),
+            random=random.Random(host.chance.getrandbits(64)),
             hard_state=recovered.hard_state,
             election_ticks=config.election_ticks,
             committed_bytes_max=COMMITTED_BYTES_MAX,

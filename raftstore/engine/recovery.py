@@ -21,10 +21,9 @@ from raftstore.membership import Membership, cluster_id_of, member_id_of
 from raftstore.raft.log import RaftLog
 from raftstore.raft.types import HardState, Index, MemberId, SnapshotMeta, Term
 from raftstore.snap.codec import SnapshotDamagedError, SnapshotHead
-from raftstore.snap.store import SnapshotStore
+from raftstore.snap.store import SnapshotGoneError, SnapshotStore
 from raftstore.wal.codec import SnapshotMark
-from raftstore.wal.files import write_durably
-from raftstore.wal.lock import DataDirLock
+from raftstore.wal.files import SYSTEM_FILES, Files, Lock, write_durably
 from raftstore.wal.repair import REMEDY, Replayed
 from raftstore.wal.segment import open_journal
 
@@ -48,7 +47,7 @@ class Recovered:
     replayed: Replayed
     snapshots: SnapshotStore
     chunks: list[bytes]
-    lock: DataDirLock
+    lock: Lock
 
     @property
     def is_fresh(self) -> bool:
@@ -56,7 +55,7 @@ class Recovered:
         return self.hard_state.term == 0 and self.log.last_index == 0
 
 
-def recover(config: NodeConfig) -> Recovered:
+def recover(config: NodeConfig, files: Files = SYSTEM_FILES) -> Recovered:
     """Lock the data directory and read it, or lay out a new one.
 
     Blocking; runs before the loop serves anybody. Raises DataDirLockedError, RecoveryError,
@@ -64,28 +63,30 @@ def recover(config: NodeConfig) -> Recovered:
     """
     member_dir = config.data_dir / "member"
     try:
-        member_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = DataDirLock(member_dir / "lock")
+        files.make_directory(member_dir)
+        lock = files.lock(member_dir / "lock")
     except OSError as error:
         raise RecoveryError(
             f"data directory {config.data_dir} cannot be used: {error.strerror}; "
             "make it writable for this user, or change --data-dir"
         ) from error
     try:
-        return _read(config, member_dir, lock)
+        return _read(config, member_dir, lock, files)
     except BaseException:
         lock.close()
         raise
 
 
-def _read(config: NodeConfig, member_dir: Path, lock: DataDirLock) -> Recovered:
+def _read(config: NodeConfig, member_dir: Path, lock: Lock, files: Files) -> Recovered:
     initial = Membership.initial(config.initial_cluster, config.initial_cluster_token)
     member_id = member_id_of(config.initial_cluster[config.name], config.initial_cluster_token)
     identity = member_dir / "identity.json"
-    known = identity.exists()
+    known = files.exists(identity)
     if known:
-        member_id, initial = _check_identity(identity, config, member_id, initial)
-        if not any((member_dir / "wal").glob("*.wal")):
+        member_id, initial = _check_identity(
+            identity, files.read(identity), config, member_id, initial
+        )
+        if not files.glob(member_dir / "wal", "*.wal"):
             raise RecoveryError(f"the journal of {member_dir} is missing; {REMEDY}")
     elif config.initial_cluster_state == "existing":
         raise ConfigError(
@@ -97,11 +98,14 @@ def _read(config: NodeConfig, member_dir: Path, lock: DataDirLock) -> Recovered:
         cluster_id=initial.cluster_id,
         member_id=member_id,
         segment_bytes=config.limits.segment_bytes,
+        files=files,
     )
     if not known:
-        write_durably(identity, _identity(config.name, member_id, initial))
+        write_durably(identity, _identity(config.name, member_id, initial), files)
     snapshots = SnapshotStore(
-        member_dir / "snap", chunk_bytes_max=config.limits.snapshot_chunk_bytes_max
+        member_dir / "snap",
+        chunk_bytes_max=config.limits.snapshot_chunk_bytes_max,
+        files=files,
     )
     head, chunks = _newest_snapshot(replayed, snapshots)
     membership = initial if head is None else head.membership
@@ -133,11 +137,11 @@ def _identity(name: str, member_id: MemberId, initial: Membership) -> bytes:
 
 
 def _check_identity(
-    path: Path, config: NodeConfig, member_id: MemberId, initial: Membership
+    path: Path, data: bytes, config: NodeConfig, member_id: MemberId, initial: Membership
 ) -> tuple[MemberId, Membership]:
     """The identity on disk, which flags may not contradict. Raises RecoveryError."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(data)
         kept_id = MemberId(int(document["member_id"], 16))
         kept = Membership.from_json(json.dumps(document["initial"]).encode())
         form = document["format"]
@@ -166,7 +170,7 @@ def _newest_snapshot(
             break
         try:
             return snapshots.read(mark.index, mark.term)
-        except (FileNotFoundError, SnapshotDamagedError) as error:
+        except (SnapshotGoneError, SnapshotDamagedError) as error:
             log.error("snapshot %d cannot be used: %s; trying an older one", mark.index, error)
     if not replayed.marks or (first_index == 1 and not any(mark.reset for mark in replayed.marks)):
         return None, []

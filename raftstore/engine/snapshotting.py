@@ -18,7 +18,7 @@ from raftstore.raft.types import Index, Term
 from raftstore.snap.codec import SnapshotHead
 from raftstore.snap.store import SnapshotStore
 from raftstore.wal.segment import Journal
-from raftstore.wal.worker import DiskWorker
+from raftstore.wal.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Snapshotting:
         limits: Limits,
         snapshot_count: int,
         store: SnapshotStore,
-        worker: DiskWorker,
+        worker: Worker,
         journal: Journal,
         newest: Point | None,
         spread: float,

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from raftstore.raft.types import Index, SnapshotMeta, Term
 from raftstore.snap.codec import (
@@ -21,8 +19,8 @@ from raftstore.snap.codec import (
     SnapshotEncoder,
     SnapshotHead,
 )
-from raftstore.wal.files import fdatasync, sync_directory
-from raftstore.wal.worker import DiskWorker
+from raftstore.wal.files import SYSTEM_FILES, Files, OpenFile
+from raftstore.wal.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +32,16 @@ SYNC_EVERY_BYTES = 1 << 20
 class SnapshotStore:
     """Finds, reads, writes and removes snapshot files."""
 
-    def __init__(self, directory: Path, *, chunk_bytes_max: int) -> None:
+    def __init__(
+        self, directory: Path, *, chunk_bytes_max: int, files: Files = SYSTEM_FILES
+    ) -> None:
         self._directory = directory
+        self._files = files
         self._chunk_bytes_max = chunk_bytes_max
         self._received = 0
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for leftover in directory.glob("*.tmp"):
-            leftover.unlink()
+        files.make_directory(directory)
+        for leftover in files.glob(directory, "*.tmp"):
+            files.remove(leftover)
 
     def path(self, index: int, term: int) -> Path:
         """Where the snapshot at this point of the log lives."""
@@ -49,14 +50,17 @@ class SnapshotStore:
     def read(self, index: int, term: int) -> tuple[SnapshotHead, list[bytes]]:
         """Read and check a whole snapshot. Blocking.
 
-        Raises FileNotFoundError, or SnapshotDamagedError.
+        Raises SnapshotGoneError, or SnapshotDamagedError.
         """
         path = self.path(index, term)
         chunks: list[bytes] = []
         decoder = SnapshotDecoder(chunk_bytes_max=self._chunk_bytes_max)
-        with path.open("rb") as file:
-            while data := file.read(READ_BYTES):
+        reader = SnapshotReader(path, self._files)
+        try:
+            while data := reader.read():
                 chunks += decoder.feed(data)
+        finally:
+            reader.close()
         head = _finished_head(decoder)
         if (head.index, head.term) != (index, term):
             raise SnapshotDamagedError(f"{path.name} holds a snapshot of index {head.index}")
@@ -64,9 +68,9 @@ class SnapshotStore:
 
     def begin_send(self, meta: SnapshotMeta) -> SnapshotReader:
         """The file of this snapshot, to be sent as it is."""
-        return SnapshotReader(self.path(meta.index, meta.term))
+        return SnapshotReader(self.path(meta.index, meta.term), self._files)
 
-    async def save(self, head: SnapshotHead, chunks: Iterator[bytes], worker: DiskWorker) -> int:
+    async def save(self, head: SnapshotHead, chunks: Iterator[bytes], worker: Worker) -> int:
         """Write a snapshot, one chunk per turn of the loop, durable on return. Returns its bytes.
 
         `chunks` is advanced on the loop, between other work; the writes happen in `worker`, and
@@ -74,7 +78,7 @@ class SnapshotStore:
         """
         clock = asyncio.get_running_loop().time
         encoder = SnapshotEncoder()
-        writer = SnapshotWriter(self._directory / f"own-{head.index:016x}.tmp")
+        writer = SnapshotWriter(self._directory / f"own-{head.index:016x}.tmp", self._files)
         try:
             await worker.run(lambda: writer.write(encoder.head(head)))
             for chunk in chunks:
@@ -93,7 +97,7 @@ class SnapshotStore:
     def begin_receive(self) -> SnapshotReceiver:
         """A snapshot that comes in pieces from a peer."""
         self._received += 1
-        writer = SnapshotWriter(self._directory / f"received-{self._received}.tmp")
+        writer = SnapshotWriter(self._directory / f"received-{self._received}.tmp", self._files)
         return SnapshotReceiver(
             self, writer, SnapshotDecoder(chunk_bytes_max=self._chunk_bytes_max)
         )
@@ -101,9 +105,9 @@ class SnapshotStore:
     def remove_except(self, keep: set[tuple[Index, Term]]) -> None:
         """Remove every snapshot but those named. Blocking."""
         names = {self.path(index, term).name for index, term in keep}
-        for path in self._directory.glob("*.snap"):
+        for path in self._files.glob(self._directory, "*.snap"):
             if path.name not in names:
-                path.unlink(missing_ok=True)
+                self._files.remove(path)
 
 
 class SnapshotGoneError(Exception):
@@ -113,18 +117,22 @@ class SnapshotGoneError(Exception):
 class SnapshotReader:
     """A snapshot's bytes in pieces. Methods block; the first read opens the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Files = SYSTEM_FILES) -> None:
         self._path = path
-        self._file: BinaryIO | None = None
+        self._files = files
+        self._file: OpenFile | None = None
+        self._offset = 0
 
     def read(self) -> bytes:
         """The next piece, empty at the end. Raises SnapshotGoneError."""
         if self._file is None:
             try:
-                self._file = self._path.open("rb")
+                self._file = self._files.open(self._path)
             except FileNotFoundError:
                 raise SnapshotGoneError(f"{self._path.name} gave way to a newer one") from None
-        return self._file.read(READ_BYTES)
+        data = self._file.read(READ_BYTES, self._offset)
+        self._offset += len(data)
+        return data
 
     def close(self) -> None:
         """Let go of the file."""
@@ -138,39 +146,38 @@ class SnapshotWriter:
     All methods block; they run in the snapshot worker. The first write opens the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Files = SYSTEM_FILES) -> None:
         self._path = path
-        self._file: BinaryIO | None = None
+        self._files = files
+        self._file: OpenFile | None = None
         self._unsynced = 0
         self.size = 0
 
     def write(self, data: bytes) -> None:
         if self._file is None:
-            self._file = self._path.open("wb")
-        self._file.write(data)
+            self._file = self._files.open(self._path, create=True)
+        self._file.write(data, self.size)
         self.size += len(data)
         self._unsynced += len(data)
         if self._unsynced >= SYNC_EVERY_BYTES:
-            self._file.flush()
-            fdatasync(self._file.fileno())
+            self._file.sync_data()
             self._unsynced = 0
 
     def publish(self, path: Path) -> None:
         """Give the file its name, durably."""
         assert self._file is not None
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._file.sync()
         self._file.close()
         self._file = None
-        self._path.rename(path)
-        sync_directory(path.parent)
+        self._files.rename(self._path, path)
+        self._files.sync_directory(path.parent)
 
     def abandon(self) -> None:
         """Remove the file unless it was published."""
         if self._file is not None:
             self._file.close()
             self._file = None
-            self._path.unlink()
+            self._files.remove(self._path)
 
 
 class SnapshotReceiver:

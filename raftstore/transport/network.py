@@ -24,7 +24,7 @@ from raftstore.transport.peer import Dialer, Peer
 from raftstore.transport.server import PeerInbox, PeerServer
 from raftstore.transport.snapshot_stream import TransferError, send_snapshot
 from raftstore.transport.wire import Purpose
-from raftstore.wal.worker import DiskWorker
+from raftstore.wal.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Network:
         membership: Membership,
         events: NetworkEvents,
         snapshots: SnapshotStore,
-        worker: DiskWorker,
+        worker: Worker,
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._config = config

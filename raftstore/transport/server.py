@@ -21,7 +21,7 @@ from raftstore.transport.connection import FrameConnection
 from raftstore.transport.hello import HelloRefusedError, check_caller, parse_hello
 from raftstore.transport.snapshot_stream import IncomingSnapshot, TransferError
 from raftstore.transport.wire import PROTOCOL, FrameError, FrameKind, Purpose, decode_messages
-from raftstore.wal.worker import DiskWorker
+from raftstore.wal.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class PeerServer:
         membership: Membership,
         inbox: PeerInbox,
         snapshots: SnapshotStore,
-        worker: DiskWorker,
+        worker: Worker,
         limits: Limits,
         tasks: asyncio.TaskGroup,
     ) -> None:

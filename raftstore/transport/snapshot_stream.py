@@ -17,7 +17,7 @@ from raftstore.snap.codec import SnapshotDamagedError
 from raftstore.snap.store import SnapshotGoneError, SnapshotStore
 from raftstore.transport.connection import FrameConnection
 from raftstore.transport.wire import FrameError, FrameKind, decode_messages, encode_messages
-from raftstore.wal.worker import DiskWorker
+from raftstore.wal.worker import Worker
 
 STALL_MAX_S = 10.0
 """A transfer that makes no step for so long is given up; Raft will ask for another."""
@@ -29,7 +29,7 @@ class TransferError(Exception):
 
 
 async def send_snapshot(
-    connection: FrameConnection, message: Message, store: SnapshotStore, worker: DiskWorker
+    connection: FrameConnection, message: Message, store: SnapshotStore, worker: Worker
 ) -> None:
     """Stream the snapshot that `message` speaks of, and wait until the peer has it on disk.
 
@@ -76,9 +76,7 @@ async def _within(step: Awaitable[None], what: str) -> None:
 class IncomingSnapshot:
     """The receiving end. `on_frame` queues frames, at most a few; `run` takes them to disk."""
 
-    def __init__(
-        self, connection: FrameConnection, store: SnapshotStore, worker: DiskWorker
-    ) -> None:
+    def __init__(self, connection: FrameConnection, store: SnapshotStore, worker: Worker) -> None:
         self._connection = connection
         self._store = store
         self._worker = worker

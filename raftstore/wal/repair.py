@@ -8,7 +8,6 @@ start with it (Raft's safety rests on what members remember).
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from raftstore.raft.types import Entry, HardState, Index
 from raftstore.wal import codec
 from raftstore.wal.codec import Batch, DamagedError, FileHeader, SnapshotMark
-from raftstore.wal.files import preallocate, sync_directory
+from raftstore.wal.files import SYSTEM_FILES, Files
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +59,15 @@ def segment_name(sequence: int, first_index: int) -> str:
     return f"{sequence:016x}-{first_index:016x}.wal"
 
 
-def find_segments(directory: Path) -> list[Segment]:
+def find_segments(directory: Path, files: Files = SYSTEM_FILES) -> list[Segment]:
     """The segments of a journal, in order. Removes half-made ones (`.tmp`); raises on gaps."""
-    for leftover in directory.glob("*.tmp"):
-        leftover.unlink()
+    for leftover in files.glob(directory, "*.tmp"):
+        files.remove(leftover)
     segments: list[Segment] = []
-    for path in sorted(directory.glob("*.wal")):
-        with path.open("rb") as file:
-            head = file.read(codec.HEADER_BYTES)
+    for path in files.glob(directory, "*.wal"):
+        file = files.open(path)
+        head = file.read(codec.HEADER_BYTES, 0)
+        file.close()
         try:
             header = codec.decode_header(head)
         except DamagedError as error:
@@ -81,7 +81,7 @@ def find_segments(directory: Path) -> list[Segment]:
     return segments
 
 
-def replay(segments: Sequence[Segment]) -> Replayed:
+def replay(segments: Sequence[Segment], files: Files = SYSTEM_FILES) -> Replayed:
     """Read all segments, at least one, and repair the tail of the last.
 
     Raises JournalCorruptError for any damage but a torn tail; the files are then left untouched.
@@ -94,14 +94,15 @@ def replay(segments: Sequence[Segment]) -> Replayed:
             raise JournalCorruptError(
                 segment.path, 0, "the end of the segment before it is missing"
             )
-        replayed.offset = _replay_segment(segment, replayed, is_last=is_last)
+        replayed.offset = _replay_segment(segment, replayed, files, is_last=is_last)
     return replayed
 
 
-def _replay_segment(segment: Segment, replayed: Replayed, *, is_last: bool) -> int:
-    data = segment.path.read_bytes()
+def _replay_segment(segment: Segment, replayed: Replayed, files: Files, *, is_last: bool) -> int:
+    data = files.read(segment.path)
     offset = codec.HEADER_BYTES
-    for batch in whole_batches(data, segment, replayed.crc, _tail_judge(data, segment, is_last)):
+    judge = _tail_judge(data, segment, files, is_last=is_last)
+    for batch in whole_batches(data, segment, replayed.crc, judge):
         for record in batch.records:
             try:
                 _take(record, replayed)
@@ -130,7 +131,7 @@ def whole_batches(
 
 
 def _tail_judge(
-    data: bytes, segment: Segment, is_last: bool
+    data: bytes, segment: Segment, files: Files, *, is_last: bool
 ) -> Callable[[int, DamagedError], None]:
     def judge(offset: int, error: DamagedError) -> None:
         if not is_last:
@@ -145,21 +146,21 @@ def _tail_judge(
             offset,
             error,
         )
-        cut(segment.path, offset, len(data))
+        cut(segment.path, offset, len(data), files)
 
     return judge
 
 
-def cut(path: Path, offset: int, size: int) -> None:
+def cut(path: Path, offset: int, size: int, files: Files = SYSTEM_FILES) -> None:
     """Zero everything from `offset`, durably, so that nothing stale is ever read as a batch."""
-    handle = os.open(path, os.O_RDWR)
+    file = files.open(path)
     try:
-        os.ftruncate(handle, offset)
-        preallocate(handle, max(size, offset))
-        os.fsync(handle)
+        file.truncate(offset)
+        file.preallocate(max(size, offset))
+        file.sync()
     finally:
-        os.close(handle)
-    sync_directory(path.parent)
+        file.close()
+    files.sync_directory(path.parent)
 
 
 def _find_batch(data: bytes, offset: int, sequence: int) -> int | None:

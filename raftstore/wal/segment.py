@@ -7,16 +7,15 @@ may be unsynced at a time: `repair` rests on that.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from raftstore.raft.types import Entry, HardState
 from raftstore.wal import codec
 from raftstore.wal.codec import FileHeader, Record, SnapshotMark
-from raftstore.wal.files import fdatasync, preallocate, sync_directory, write_all
+from raftstore.wal.files import SYSTEM_FILES, Files, OpenFile
 from raftstore.wal.repair import Replayed, Segment, find_segments, replay, segment_name
-from raftstore.wal.worker import DiskWorker
+from raftstore.wal.worker import Worker
 
 
 class Journal:
@@ -25,14 +24,16 @@ class Journal:
     def __init__(
         self,
         directory: Path,
-        worker: DiskWorker,
+        worker: Worker,
         replayed: Replayed,
         *,
         segment_bytes: int,
+        files: Files = SYSTEM_FILES,
     ) -> None:
         """Go on behind what `open_journal` replayed. Nothing is written yet."""
         self._directory = directory
         self._worker = worker
+        self._files = files
         self._segment_bytes = segment_bytes
         self._segments = replayed.segments
         self._offset = replayed.offset
@@ -42,7 +43,7 @@ class Journal:
         # The first batch repeats the hard state: a crash may have left the last segment empty.
         self._deferred: HardState | None = replayed.hard_state
         self._in_flight = False
-        self._handle = os.open(self._segments[-1].path, os.O_WRONLY)
+        self._file = files.open(self._segments[-1].path)
         self.appended_bytes = 0
         """Bytes appended since this object was made; snapshots are triggered by its growth."""
 
@@ -122,10 +123,10 @@ class Journal:
         def write() -> None:
             if created is not None:
                 segment, header_bytes, size = created
-                os.close(self._handle)
-                self._handle = create_segment(segment.path, header_bytes, size)
-            write_all(self._handle, data, offset)
-            fdatasync(self._handle)
+                self._file.close()
+                self._file = create_segment(segment.path, header_bytes, size, self._files)
+            self._file.write(data, offset)
+            self._file.sync_data()
 
         def finished() -> None:
             self._in_flight = False
@@ -150,38 +151,43 @@ class Journal:
 
         def remove() -> None:
             for segment in released:
-                segment.path.unlink()
-                sync_directory(self._directory)
+                self._files.remove(segment.path)
+                self._files.sync_directory(self._directory)
 
         self._worker.submit(remove, lambda: None)
         return len(released)
 
     def close(self) -> None:
         """Close the file. The worker must be idle; whatever was appended is already synced."""
-        os.close(self._handle)
+        self._file.close()
 
 
-def create_segment(path: Path, header: bytes, size: int) -> int:
-    """Make a segment of `size` zeros behind its header, durable; returns its handle."""
+def create_segment(path: Path, header: bytes, size: int, files: Files) -> OpenFile:
+    """Make a segment of `size` zeros behind its header, durable, and open it."""
     beside = path.with_name(path.name + ".tmp")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    preallocate(handle, size)
-    write_all(handle, header, 0)
-    os.fsync(handle)
-    beside.rename(path)
-    sync_directory(path.parent)
-    return handle
+    file = files.open(beside, create=True)
+    file.preallocate(size)
+    file.write(header, 0)
+    file.sync()
+    files.rename(beside, path)
+    files.sync_directory(path.parent)
+    return file
 
 
 def open_journal(
-    directory: Path, *, cluster_id: int, member_id: int, segment_bytes: int
+    directory: Path,
+    *,
+    cluster_id: int,
+    member_id: int,
+    segment_bytes: int,
+    files: Files = SYSTEM_FILES,
 ) -> Replayed:
     """Read (and where a write was torn, repair) the journal in `directory`, or make a new one.
 
     Raises JournalCorruptError, or ForeignJournalError if the files belong to another member.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    segments = find_segments(directory)
+    files.make_directory(directory)
+    segments = find_segments(directory, files)
     for segment in segments:
         header = segment.header
         if (header.cluster_id, header.member_id) != (cluster_id, member_id):
@@ -191,9 +197,9 @@ def open_journal(
             sequence=1, cluster_id=cluster_id, member_id=member_id, first_index=1, chain=0
         )
         path = directory / segment_name(1, 1)
-        os.close(create_segment(path, codec.encode_header(header), segment_bytes))
+        create_segment(path, codec.encode_header(header), segment_bytes, files).close()
         segments = [Segment(path, header)]
-    return replay(segments)
+    return replay(segments, files)
 
 
 class ForeignJournalError(Exception):

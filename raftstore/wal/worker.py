@@ -6,6 +6,7 @@ failed fsync nobody knows what the disk holds (PostgreSQL, 2018), so it is never
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import logging
 import os
@@ -30,27 +31,22 @@ def end_process(error: BaseException) -> None:
     os._exit(1)
 
 
-class DiskWorker:
-    """One thread that runs jobs in order and reports each on the loop that submitted it."""
+class Worker(abc.ABC):
+    """Runs jobs in order, beside the loop, and reports each on the loop that submitted it."""
 
-    def __init__(self, name: str, *, on_fatal: Fatal = end_process) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Callable[[], None]] | None] = (
-            queue.SimpleQueue()
-        )
-        self._on_fatal = on_fatal
-        self._waiting = 0
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
 
+    @abc.abstractmethod
     def submit(self, job: Callable[[], None], done: Callable[[], None]) -> None:
-        """Run `job` in the thread, then `done` on the loop. A failing job ends the process."""
-        assert self._waiting < QUEUE_MAX, "disk jobs pile up"
-        self._waiting += 1
-        self._jobs.put((job, done))
+        """Run `job`, then `done` on the loop. A failing job ends the process."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Finish what was submitted, and end. Blocks until then."""
 
     async def run(self, job: Callable[[], T]) -> T:
-        """Run `job` in the thread and return what it returned.
+        """Run `job` and return what it returned.
 
         An OSError ends the process; any other exception is raised here.
         """
@@ -77,8 +73,26 @@ class DiskWorker:
         self.submit(guarded, report)
         return await finished
 
+
+class DiskWorker(Worker):
+    """A worker that is a thread."""
+
+    def __init__(self, name: str, *, on_fatal: Fatal = end_process) -> None:
+        super().__init__()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Callable[[], None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._on_fatal = on_fatal
+        self._waiting = 0
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[], None], done: Callable[[], None]) -> None:
+        assert self._waiting < QUEUE_MAX, "disk jobs pile up"
+        self._waiting += 1
+        self._jobs.put((job, done))
+
     def close(self) -> None:
-        """Finish what was submitted and end the thread. Blocks until then."""
         self._jobs.put(None)
         self._thread.join()
 

@@ -125,7 +125,7 @@ async def test_old_files_go_and_readers_are_told(tmp_path: Path, worker: DiskWor
     assert names(tmp_path) == [store.path(9, 2).name]
     with pytest.raises(SnapshotGoneError, match="gave way"):
         store.begin_send(HEAD.meta).read()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(SnapshotGoneError):
         store.read(7, 2)
 
 
