@@ -107,7 +107,8 @@ class Snapshotting:
 
     def installed(self, index: Index, term: Term) -> None:
         """A snapshot from the leader replaced state and log, and the journal says so."""
-        self._expected = None
+        if self._expected == (index, term):  # else a newer one has come in meanwhile
+            self._expected = None
         self.pending = None
         self._previous, self._newest = None, (index, term)
         self._bytes_at_last = self._journal.appended_bytes
