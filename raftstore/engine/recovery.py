@@ -64,6 +64,7 @@ def recover(config: NodeConfig, files: Files = SYSTEM_FILES) -> Recovered:
     member_dir = config.data_dir / "member"
     try:
         files.make_directory(member_dir)
+        files.sync_directory(config.data_dir)
         lock = files.lock(member_dir / "lock")
     except OSError as error:
         raise RecoveryError(
@@ -107,6 +108,7 @@ def _read(config: NodeConfig, member_dir: Path, lock: Lock, files: Files) -> Rec
         chunk_bytes_max=config.limits.snapshot_chunk_bytes_max,
         files=files,
     )
+    files.sync_directory(member_dir)
     head, chunks = _newest_snapshot(replayed, snapshots)
     membership = initial if head is None else head.membership
     meta = SnapshotMeta(conf_state=initial.conf_state()) if head is None else head.meta

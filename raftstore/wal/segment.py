@@ -184,7 +184,9 @@ def open_journal(
 ) -> Replayed:
     """Read (and where a write was torn, repair) the journal in `directory`, or make a new one.
 
-    Raises JournalCorruptError, or ForeignJournalError if the files belong to another member.
+    All that is returned is durable: a process that was killed may have left its last batch
+    unsynced, and what is read here is acknowledged without another sync. Raises
+    JournalCorruptError, or ForeignJournalError if the files belong to another member.
     """
     files.make_directory(directory)
     segments = find_segments(directory, files)
@@ -199,7 +201,12 @@ def open_journal(
         path = directory / segment_name(1, 1)
         create_segment(path, codec.encode_header(header), segment_bytes, files).close()
         segments = [Segment(path, header)]
-    return replay(segments, files)
+    replayed = replay(segments, files)
+    last = files.open(segments[-1].path)
+    last.sync()
+    last.close()
+    files.sync_directory(directory)
+    return replayed
 
 
 class ForeignJournalError(Exception):
