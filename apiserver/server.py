@@ -170,6 +170,7 @@ class ApiServer:
         await asyncio.sleep(self._flags.shutdown_delay_s)
         server.close()
         self.storage.cacher.stop_watchers()
+        await server.wait_handshakes(KEEPALIVE_GRACE_S)
         # A request may be on its way on a connection that looks idle: it too is answered, and
         # told that the connection ends.
         await self.listener.wait_closed(KEEPALIVE_GRACE_S)

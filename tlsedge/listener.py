@@ -62,14 +62,28 @@ class TlsListener:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-        await asyncio.gather(self._accepting, *self._handshakes, return_exceptions=True)
-
-    def close(self) -> None:
-        """Take no more connections and give up handshakes in progress. May be called again."""
-        self._accepting.cancel()
         for handshake in self._handshakes:
             handshake.cancel()
+        await asyncio.gather(self._accepting, *self._handshakes, return_exceptions=True)
+
+    @property
+    def handshakes(self) -> int:
+        """How many are in progress."""
+        return len(self._handshakes)
+
+    def close(self) -> None:
+        """Take no more connections. Handshakes in progress go on. May be called again."""
+        self._accepting.cancel()
         self._listening.close()
+
+    async def wait_handshakes(self, timeout_s: float) -> None:
+        """Return when no handshake is in progress, or after `timeout_s`.
+
+        A client of TLS 1.3 sends its request before it knows whether we took its handshake: to
+        drain without dropping a request, wait here between `close` and waiting for connections.
+        """
+        if self._handshakes:
+            await asyncio.wait(self._handshakes, timeout=timeout_s)
 
     async def _accept_for_ever(self) -> None:
         while True:

@@ -141,3 +141,26 @@ async def test_flood_of_failures_is_not_a_flood_of_lines(
         writer.close()
     assert await echoes(port, client_context(etcd_pki, etcd_pki))
     assert caplog.text.count("TLS handshake error") == LINES_PER_PERIOD_MAX
+
+
+async def test_closing_lets_handshakes_in_progress_finish(etcd_pki: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(etcd_pki / "ca.crt"))
+    context.load_cert_chain(etcd_pki / "server.crt", etcd_pki / "server.key")
+    accepted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    listening = socket.create_server((HOST, 0))
+    async with TlsListener(listening, context, Echo) as listener:
+        plain = socket.socket()
+        plain.setblocking(False)
+        await loop.sock_connect(plain, listening.getsockname())
+        await loop.sock_sendall(plain, b"\x16\x03\x01\x02")  # The beginning of a hello.
+        while not listener.handshakes:
+            await asyncio.sleep(0.001)
+        listener.close()
+        waiting = loop.create_task(listener.wait_handshakes(10), name="drain")
+        waiting.add_done_callback(lambda _: accepted.set())
+        await asyncio.sleep(0)
+        assert not accepted.is_set()
+        plain.close()
+        await waiting
+        assert listener.handshakes == 0
