@@ -69,11 +69,8 @@ class Dispatcher:
         path = ctx.path.rstrip("/")
         if path == "/version":
             return object_reply(ctx, self._version)
-        answer = (
-            self._health.answer(ctx)
-            or self._discovery.answer(ctx, path)
-            or self._openapi.answer(ctx, path)
-        )
+        answer = self._health.answer(ctx) or self._discovery.answer(ctx, path)
+        answer = answer or await self._openapi.answer(ctx, path)
         return answer or text_reply(ctx, "404 page not found\n", status=404)
 
     async def _resource(self, ctx: RequestContext) -> web.StreamResponse:

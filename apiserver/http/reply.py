@@ -68,6 +68,7 @@ class Reply(web.StreamResponse):
         self.header_lines = headers
         self.close = close
         self.audit_id = ""
+        self.cache_control = "no-cache, private"
 
     @property
     def status(self) -> int:
@@ -88,14 +89,19 @@ class Reply(web.StreamResponse):
             self.close = True
         body = self.body
         headers = self.header_lines
-        if len(body) >= GZIP_BYTES_MIN and "gzip" in request.headers.get("Accept-Encoding", ""):
+        encoded = "Content-Encoding:" in headers
+        if (
+            len(body) >= GZIP_BYTES_MIN
+            and not encoded
+            and "gzip" in request.headers.get("Accept-Encoding", "")
+        ):
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             headers += "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
         if self.close:
             headers += "Connection: close\r\n"
         head = (
             f"{_STATUS_LINES[self.code]}Audit-Id: {self.audit_id or new_audit_id()}\r\n"
-            "Cache-Control: no-cache, private\r\n"
+            f"Cache-Control: {self.cache_control}\r\n"
             f"Content-Type: {self.content_type_text}\r\n"
             f"{headers}Date: {_date.text(request.loop.time())}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
