@@ -1,8 +1,8 @@
 """The filter chain in kube-apiserver's order (DefaultBuildHandlerChain).
 
-panic recovery → request info → timeout → authentication → authorization → dispatch. A filter
-takes the next handler and returns one; audit, impersonation and flow control take their places
-between authentication and authorization when they come.
+panic recovery → request info → timeout → authentication → impersonation → authorization →
+dispatch. A filter takes the next handler and returns one; audit and flow control take their places
+on either side of impersonation when they come.
 """
 
 import asyncio
@@ -14,10 +14,11 @@ from aiohttp import web
 
 from apiserver.api import errors
 from apiserver.api.errors import ApiError
+from apiserver.authn.impersonation import parse_impersonation
 from apiserver.authn.user import ANONYMOUS, UserInfo
 from apiserver.authz.masters import authorize
 from apiserver.http.context import RequestContext
-from apiserver.http.request_info import parse_request_info, split_target
+from apiserver.http.request_info import RequestInfo, parse_request_info, split_target
 from apiserver.http.status import status_reply
 
 log = logging.getLogger("apiserver.http")
@@ -101,6 +102,28 @@ def with_authentication(user_of: Callable[[RequestContext], UserInfo]) -> Filter
         return handle
 
     return wrap
+
+
+def with_impersonation(next_: Handler) -> Handler:
+    """Let who may act as another user be that user from here on; 403 for the rest."""
+
+    async def handle(ctx: RequestContext) -> web.StreamResponse:
+        meant = parse_impersonation(ctx.http.headers)
+        if meant is not None:
+            for group, resource, name in meant.asked:
+                wish = RequestInfo(
+                    "impersonate",
+                    ctx.path,
+                    is_resource=True,
+                    group=group,
+                    resource=resource,
+                    name=name,
+                )
+                authorize(ctx.user, wish)
+            ctx.user = meant.user
+        return await next_(ctx)
+
+    return handle
 
 
 def with_authorization(next_: Handler) -> Handler:

@@ -251,3 +251,15 @@ def test_bad_input_is_named(kubectl: Kubectl) -> None:
     mismatch = kubectl.run("apply", "-f", "-", stdin=selector)
     assert mismatch.returncode == 1
     assert "`selector` does not match template `labels`" in mismatch.stderr
+
+
+def test_impersonated_user_may_do_nothing_yet(kubectl: Kubectl) -> None:
+    refused = kubectl.run("get", "pods", "--as", "bob", "--as-group", "dev")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        'Error from server (Forbidden): pods is forbidden: User "bob" cannot list resource "pods" '
+        f'in API group "" in the namespace "{kubectl.namespace}"\n'
+    )
+    assert (
+        kubectl.run("get", "pods", "--as", "root", "--as-group", "system:masters").returncode == 0
+    )
