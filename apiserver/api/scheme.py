@@ -23,7 +23,6 @@ FACTS = Path(__file__).parent / "facts"
 
 NOT_ADVERTISED_GROUPS = frozenset(
     {
-        "apiextensions.k8s.io",
         "apiregistration.k8s.io",
         "authentication.k8s.io",
         "authorization.k8s.io",
@@ -33,6 +32,14 @@ NOT_ADVERTISED_GROUPS = frozenset(
 
 NOT_ADVERTISED = frozenset({"bindings", "componentstatuses"})
 """Virtual core resources, left out for the same reason."""
+
+READ_ONLY = frozenset({"customresourcedefinitions.apiextensions.k8s.io"})
+"""Resources that are not implemented: clients may see that there are none, and create none.
+
+Before kubectl calls a kind unknown, it lists the custom resource definitions.
+"""
+
+READ_VERBS = ("get", "list", "watch")
 
 SERVED_SUBRESOURCES = frozenset({"approval", "finalize", "status"})
 """Subresources that are implemented; the facts know more (scale, eviction, token, …)."""
@@ -126,10 +133,11 @@ def _resource(fact: dict[str, Any]) -> Resource:
     group, version, plural = fact["group"], fact["version"], fact["plural"]
     qualified = f"{plural}.{group}" if group else plural
     api_version = f"{group}/{version}" if group else version
+    read_only = qualified in READ_ONLY
     subresources = (
         Subresource(s["name"], s["group"], s["version"], s["kind"], s["type"], tuple(s["verbs"]))
         for s in fact["subresources"]
-        if s["name"] in SERVED_SUBRESOURCES
+        if s["name"] in SERVED_SUBRESOURCES and not read_only
     )
     return Resource(
         group=group,
@@ -141,7 +149,7 @@ def _resource(fact: dict[str, Any]) -> Resource:
         namespaced=fact["namespaced"],
         short_names=names.SHORT_NAMES.get(plural, ()),
         categories=names.categories_of(plural),
-        verbs=tuple(fact["verbs"]),
+        verbs=READ_VERBS if read_only else tuple(fact["verbs"]),
         subresources=tuple(subresources),
         storage_prefix=names.STORAGE_PREFIXES.get(qualified, plural),
         storage_version=names.STORAGE_VERSIONS.get((group, version, plural), api_version),

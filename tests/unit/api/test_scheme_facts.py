@@ -98,10 +98,15 @@ def test_virtual_resources_and_betas_are_not_served() -> None:
         "componentstatuses",
         "tokenreviews.authentication.k8s.io",
         "subjectaccessreviews.authorization.k8s.io",
-        "customresourcedefinitions.apiextensions.k8s.io",
         "apiservices.apiregistration.k8s.io",
     }
     assert {resource.version for resource in SCHEME} == {"v1", "v2"}
+
+
+def test_custom_resource_definitions_can_be_read_only() -> None:
+    definitions = find("apiextensions.k8s.io/v1", "customresourcedefinitions")
+    assert definitions.verbs == ("get", "list", "watch")
+    assert definitions.subresources == ()
 
 
 @pytest.mark.parametrize(
