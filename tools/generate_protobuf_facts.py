@@ -62,6 +62,9 @@ LETTERS = {
     Kind.STRING: "s",
 }
 
+NOT_READ_GROUPS = frozenset({"apiregistration.k8s.io"})
+"""Groups that we do not serve and no program at hand has."""
+
 META_ROOTS = ("DeleteOptions", "Status", "WatchEvent", "PartialObjectMetadataList")
 
 _JSON_TAG = re.compile(r'json:"([^"]*)"')
@@ -169,6 +172,8 @@ def _known(readers: list[Reader], type_name: str) -> list[Fact] | None:
 def roots() -> Iterator[str]:
     """The types of all bodies and answers: of resources, their lists and their subresources."""
     for resource in json.loads((FACTS / "resources.json").read_text(encoding="utf-8")):
+        if resource["group"] in NOT_READ_GROUPS:
+            continue
         yield resource["type"]
         if "list" in resource["verbs"]:
             yield resource["type"] + "List"
