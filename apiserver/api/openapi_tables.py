@@ -174,6 +174,7 @@ ATOMIC_STRUCTS: Final = frozenset(
         "admissionregistration_v1.NamedRuleWithOperations",
         "admissionregistration_v1.ParamKind",
         "admissionregistration_v1.ParamRef",
+        "admissionregistration_v1.Variable",
         "autoscaling_v1.CrossVersionObjectReference",
         "core_v1.ConfigMapKeySelector",
         "core_v1.EndpointAddress",
