@@ -246,7 +246,7 @@ def test_bad_input_is_named(kubectl: Kubectl) -> None:
     assert unknown.returncode == 1
     assert 'no matches for kind "Gizmo" in version "v1"' in unknown.stderr
     selector = MANIFEST.split("---")[0].replace(
-        "labels: {app: web}\n        spec", "labels: {app: other}\n        spec"
+        "labels: {app: web}\n    spec", "labels: {app: other}\n    spec"
     )
     mismatch = kubectl.run("apply", "-f", "-", stdin=selector)
     assert mismatch.returncode == 1
