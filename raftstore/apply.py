@@ -257,6 +257,21 @@ class Applier:
         feed = iter(chunks)
         grants, alarms = decode_head(next(feed, b""))
         self.store.restore(feed)
+        self._restore_rest(grants, alarms)
+
+    def restore_steps(self, chunks: Iterable[bytes]) -> Iterator[None]:
+        """As `restore`, in slices of bounded work: reads of the old state may go on in between.
+
+        Nothing may be applied before the iterator has ended.
+        """
+        feed = iter(chunks)
+        grants, alarms = decode_head(next(feed, b""))
+        yield from self.store.restore_steps(feed)
+        self._restore_rest(grants, alarms)
+
+    def _restore_rest(
+        self, grants: Sequence[LeaseGrant], alarms: Iterable[tuple[int, AlarmType]]
+    ) -> None:
         self.alarms.restore(alarms)
         attached = (
             (record.lease, key) for key, record in self.store.index.live.items() if record.lease

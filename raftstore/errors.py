@@ -49,6 +49,10 @@ class StoreError(Exception):
         return f"StoreError({self.code.name}, {self.text!r}, {outcome})"
 
 
+class MemberEndedError(Exception):
+    """This member must not go on under its identity, ever. The text names cause and remedy."""
+
+
 def no_leader() -> StoreError:
     """No member leads; the operation was never handed to one."""
     return StoreError(Code.UNAVAILABLE, "etcdserver: no leader", definite=True)
@@ -131,6 +135,17 @@ def member_not_learner() -> StoreError:
     """Only a learner can be promoted."""
     text = "etcdserver: can only promote a learner member"
     return StoreError(Code.FAILED_PRECONDITION, text, definite=True)
+
+
+def learner_not_ready() -> StoreError:
+    """A learner that lags would hold up the cluster as a voter."""
+    text = "etcdserver: can only promote a learner member which is in sync with leader"
+    return StoreError(Code.FAILED_PRECONDITION, text, definite=True)
+
+
+def unhealthy_cluster() -> StoreError:
+    """Voters are missing: the change would put the quorum at risk."""
+    return StoreError(Code.UNAVAILABLE, "etcdserver: unhealthy cluster", definite=True)
 
 
 def too_many_learners() -> StoreError:

@@ -15,7 +15,8 @@ from raftstore.errors import StoreError
 from raftstore.lease import Lessor
 from raftstore.pb.command_pb2 import Command, CommandBatch
 from raftstore.pb.peer_pb2 import LeaderAnswer, LeaderQuestion
-from raftstore.raft.types import MemberId
+from raftstore.raft.core import Raft
+from raftstore.raft.types import NO_MEMBER, MemberId, Role
 
 if TYPE_CHECKING:
     from raftstore.apply import ApplyResult
@@ -25,8 +26,36 @@ log = logging.getLogger(__name__)
 PUBLISH_RETRY_S = 0.5
 
 
+async def tick_for_ever(config: NodeConfig, on_tick: Callable[[float], None]) -> None:
+    """Call `on_tick` with the loop's time once every heartbeat interval."""
+    loop = asyncio.get_running_loop()
+    interval_s = config.heartbeat_ms / 1_000
+    due = loop.time() + interval_s
+    while True:
+        await asyncio.sleep(max(0.0, due - loop.time()))
+        now = loop.time()
+        # A loop that stalled has missed ticks; to make them up would depose a healthy leader.
+        due = max(due + interval_s, now + interval_s / 2)
+        on_tick(now)
+
+
+def may_campaign_early(raft: Raft, connected_members: int) -> bool:
+    """When a whole cluster starts, its first member need not wait for a timeout.
+
+    Only a hint: the pre-vote asks the others, and they refuse if they hear a leader.
+    """
+    voters = raft.conf_state.voters
+    return (
+        raft.leader == NO_MEMBER
+        and raft.role in (Role.FOLLOWER, Role.PRE_CANDIDATE)
+        and voters[:1] == (raft.id,)
+        and 2 * (1 + connected_members) > len(voters)
+    )
+
+
 async def publish_attributes(
     member_id: MemberId,
+    incarnation: int,
     config: NodeConfig,
     propose: Callable[[Command], Awaitable[ApplyResult]],
 ) -> None:
@@ -35,6 +64,7 @@ async def publish_attributes(
         command = Command()
         command.member_attributes.member_id = member_id
         command.member_attributes.name = config.name
+        command.member_attributes.incarnation = incarnation
         command.member_attributes.client_urls.extend(config.advertise_client_urls)
         try:
             await propose(command)

@@ -48,6 +48,7 @@ class Membership:
         self.cluster_id = cluster_id
         self._members: dict[MemberId, Member] = {}
         self._removed: set[MemberId] = set()
+        self._incarnations: dict[MemberId, int] = {}
         for member in members:
             self._members[MemberId(member.ID)] = _copy(member)
 
@@ -71,6 +72,10 @@ class Membership:
     def is_removed(self, member_id: int) -> bool:
         """Whether that member once belonged here and was removed."""
         return member_id in self._removed
+
+    def incarnation_of(self, member_id: int) -> int:
+        """Which data directory that member published itself from; 0 if it has not yet."""
+        return self._incarnations.get(MemberId(member_id), 0)
 
     def conf_state(self) -> ConfState:
         """The same membership as Raft sees it."""
@@ -128,6 +133,7 @@ class Membership:
                 self._members[member_id] = promoted
             case ConfChange.REMOVE:
                 del self._members[member_id]
+                self._incarnations.pop(member_id, None)
                 self._removed.add(member_id)
             case ConfChange.UPDATE:
                 updated = _copy(self._members[member_id])
@@ -136,7 +142,10 @@ class Membership:
                 self._members[member_id] = updated
 
     def apply_attributes(self, attributes: MemberAttributes) -> None:
-        """Take over the name and client URLs that a member published; ignore strangers."""
+        """Take over the name and client URLs that a member published; ignore strangers.
+
+        The first data directory that a member publishes itself from is its only one.
+        """
         known = self._members.get(MemberId(attributes.member_id))
         if known is None:
             return
@@ -145,12 +154,15 @@ class Membership:
         del named.clientURLs[:]
         named.clientURLs.extend(attributes.client_urls)
         self._members[MemberId(attributes.member_id)] = named
+        if attributes.incarnation:
+            self._incarnations.setdefault(MemberId(attributes.member_id), attributes.incarnation)
 
     def replace_by(self, other: Membership) -> None:
         """Become `other`, as a snapshot or the data directory has it."""
         self.cluster_id = other.cluster_id
         self._members = dict(other._members)
         self._removed = set(other._removed)
+        self._incarnations = dict(other._incarnations)
 
     def copy(self) -> Membership:
         """The membership as of now, whatever is applied later."""
@@ -167,6 +179,7 @@ class Membership:
                 "peer_urls": list(member.peerURLs),
                 "client_urls": list(member.clientURLs),
                 "learner": member.isLearner,
+                "incarnation": f"{self.incarnation_of(member.ID):016x}",
             }
             for member in self.all()
         ]
@@ -189,6 +202,11 @@ class Membership:
             for member in document["members"]
         ]
         membership = cls(int(document["cluster_id"], 16), members)
+        membership._incarnations = {
+            MemberId(int(member["id"], 16)): int(member["incarnation"], 16)
+            for member in document["members"]
+            if int(member.get("incarnation", "0"), 16)
+        }
         membership._removed = {MemberId(int(member_id, 16)) for member_id in document["removed"]}
         return membership
 

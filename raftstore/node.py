@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -18,16 +18,27 @@ from etcdclient.pb.rpc_pb2 import Member
 from raftstore import errors
 from raftstore.callers import Callers
 from raftstore.config import NodeConfig
+from raftstore.engine.first_start import first_identity, removed_text
 from raftstore.engine.host import SYSTEM_HOST, Connect, Host
+from raftstore.engine.identity import identity_path, removed_path
 from raftstore.engine.native import assemble
 from raftstore.engine.protocol import AppliedBatch, NodeStatus, StateMachine
 from raftstore.engine.recovery import Recovered, recover
-from raftstore.errors import StoreError
-from raftstore.member_tasks import answer_question, propose_lease_ends, publish_attributes
+from raftstore.errors import MemberEndedError, StoreError
+from raftstore.leadership import LeaderWatch, transfer
+from raftstore.member_tasks import (
+    answer_question,
+    may_campaign_early,
+    propose_lease_ends,
+    publish_attributes,
+    tick_for_ever,
+)
 from raftstore.membership import Membership
+from raftstore.owned_tasks import OwnedTasks
 from raftstore.pb.command_pb2 import Command, CommandBatch, ConfChange
 from raftstore.pb.peer_pb2 import LeaderAnswer, LeaderQuestion
 from raftstore.raft.core import Raft
+from raftstore.raft.leader import Leader
 from raftstore.raft.messages import Message
 from raftstore.raft.ready import Ready
 from raftstore.raft.types import (
@@ -44,9 +55,11 @@ from raftstore.raft.types import (
     Term,
 )
 from raftstore.raft.types import ConfChange as RaftConfChange
+from raftstore.reconfiguration import Reconfiguration
 from raftstore.snap.codec import SnapshotHead
 from raftstore.transport.snapshot_stream import TransferError
 from raftstore.wal.codec import SnapshotMark
+from raftstore.wal.files import write_durably
 from raftstore.wal.worker import Fatal, end_process
 
 if TYPE_CHECKING:
@@ -63,6 +76,9 @@ NO_LEADER_ELECTIONS = 3
 COMPACTION_RECORDS_PER_TURN = 500
 EARLY_ELECTIONS = 3
 """For so many election timeouts after its start a member may campaign without waiting for one."""
+
+
+LEAVE_AFTER_S = 1.0  # a member that was removed still answers for so long
 
 
 class Node:
@@ -95,33 +111,37 @@ class Node:
         self._stopped = self._scheduled = self._persisting = False
         self._applied_term = Term(0)
         self._applied_index = Index(0)
-        self._leader = NO_MEMBER
+        self._watch = LeaderWatch()
+        self._changes = Reconfiguration(self)
         self._role = Role.FOLLOWER
         self._leaderless_since = self._lease_time = 0.0
         self._early_ticks = config.election_ticks * EARLY_ELECTIONS
-        self._tasks_owned: set[asyncio.Task[None]] = set()
-        self._leader_waiters: set[asyncio.Future[None]] = set()
 
     # Life
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         connect = self._host.network(self.config)
-        self._build(recover(self.config, self._host.files), connect)
+        first = None
+        if not self._host.files.exists(identity_path(self.config)):
+            incarnation = self._host.chance.getrandbits(63) + 1
+            first = await first_identity(self.config, incarnation, self._host.ask_members)
+        self._build(recover(self.config, self._host.files, first), connect)
         await self._tasks.__aenter__()
         try:
             await self._network.start()
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
-        self._spawn(self._tick_for_ever, "raft-ticks")
-        self._spawn(self._publish, "publish-attributes")
+        self._owned.spawn(lambda: tick_for_ever(self.config, self._on_tick), "raft-ticks")
+        self._owned.spawn(self._publish, "publish-attributes")
         self._maybe_campaign_early()
         self._wake()
         return self
 
     def _build(self, recovered: Recovered, connect: Connect) -> None:
         self.member_id = recovered.member_id
+        self.incarnation = recovered.identity.incarnation
         self._members.replace_by(recovered.membership)
         if recovered.chunks:
             self.machine.restore(recovered.chunks)
@@ -132,6 +152,7 @@ class Node:
         self._snapshotting = self._parts.snapshotting
         self._callers = Callers(self.config, self.member_id, self._host.chance)
         self._tasks = asyncio.TaskGroup()
+        self._owned = OwnedTasks(self._tasks, self._fail)
         self._network = connect(
             self_id=self.member_id,
             membership=self._members,
@@ -149,8 +170,7 @@ class Node:
         trace: TracebackType | None,
     ) -> None:
         self._stopped = True
-        for task in self._tasks_owned:
-            task.cancel()
+        self._owned.cancel()
         await self._network.stop()
         self._callers.stop()
         await self._tasks.__aexit__(None, None, None)
@@ -199,14 +219,13 @@ class Node:
     async def propose_conf_change(self, change: ConfChange) -> list[Member]:
         """Change the membership by one member; returns it once the change is in force here.
 
-        Sets `change.id`. Raises StoreError, as `propose`, and when the change does not fit.
+        Raises StoreError, as `propose`, and when the leader refuses: see `reconfiguration`.
         """
-        # A leader takes changes only after the first entry of its term (thesis §4.1, errata), and
-        # drops forwarded ones in silence before; a confirmed read comes after that entry.
-        await self.read_index()
-        refusal = self._members.check(change)
-        if refusal is not None:
-            raise refusal
+        self._check_running()
+        return await self._changes.change(change)
+
+    async def replicate_change(self, change: ConfChange) -> list[Member]:
+        """Put a change that was judged into the log, as the leader. Sets `change.id`."""
         future: asyncio.Future[list[Member] | StoreError] = self._loop.create_future()
         self._callers.changes.add(change, future, self._loop.time())
         self._wake()
@@ -231,11 +250,12 @@ class Node:
         self._check_running()
         try:
             async with asyncio.timeout(self.config.request_timeout_ms / 1_000):
-                while self._leader == NO_MEMBER:
-                    await self._leader_change()
-                if self._leader == self.member_id:
-                    return await self.on_question(question)
-                return await self._network.ask(self._leader, question)
+                while True:
+                    if self.leader == self.member_id:
+                        return await self.on_question(question)
+                    if self.leader != NO_MEMBER and self._network.connected_s(self.leader):
+                        return await self._network.ask(self.leader, question)
+                    await self._watch.change_within(self.config.heartbeat_ms / 1_000)
         except TimeoutError:
             raise errors.timed_out(definite=False) from None
 
@@ -245,19 +265,7 @@ class Node:
         Raises StoreError if it is no voter, or does not take over within an election timeout or so.
         """
         self._check_running()
-        if to not in self._raft.conf_state.voters:
-            raise errors.bad_leader_transferee()
-        if self._leader == NO_MEMBER:
-            raise errors.no_leader()
-        deadline = self._loop.time() + 2 * self.config.election_ms / 1_000
-        while self._leader != to:
-            if self._loop.time() > deadline:
-                raise errors.timed_out_leader_transfer()
-            self._raft.transfer_leadership(to)  # the request itself may get lost: ask again
-            self._wake()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(2 * self.config.heartbeat_ms / 1_000):
-                    await self._leader_change()
+        await transfer(self._watch, self._raft, self.config, to, self._wake)
 
     async def snapshot(self) -> Index:
         """Take a snapshot of everything applied so far; returns its index once it is durable."""
@@ -270,7 +278,7 @@ class Node:
         return NodeStatus(
             member_id=self.member_id,
             cluster_id=self._members.cluster_id,
-            leader=self._leader,
+            leader=self.leader,
             role=self._role,
             term=self._raft.term,
             commit_index=self._raft.commit_index,
@@ -279,17 +287,28 @@ class Node:
             journal_bytes=self._journal.size_bytes,
         )
 
+    @property
+    def leader(self) -> MemberId:
+        """Who leads, as far as this member knows; 0 for nobody."""
+        return self._watch.leader
+
+    @property
+    def leadership(self) -> Leader | None:
+        """What this member knows as the leader, if it is. Read only."""
+        return self._raft.leadership
+
+    @property
+    def applied_index(self) -> Index:
+        """Up to where the log is applied here."""
+        return self._applied_index
+
+    def connected_s(self, member_id: MemberId) -> float:
+        """For how long there has been a stream to that member; 0 if there is none."""
+        return self._network.connected_s(member_id)
+
     def _check_running(self) -> None:
         if self._stopped:
             raise errors.stopped(definite=True)
-
-    async def _leader_change(self) -> None:
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._leader_waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._leader_waiters.discard(waiter)
 
     # What the network reports
 
@@ -314,6 +333,11 @@ class Node:
         self._raft.report_gone(member_id)
         self._wake()
 
+    def on_refused(self, member_id: MemberId, reason: str) -> None:
+        """A member says that this one was removed, or has lost its disk: it must not go on."""
+        if not self._stopped:
+            self._fail(MemberEndedError(f"member {member_id:016x}: {reason}"))
+
     def on_snapshot_sent(self, member_id: MemberId, *, ok: bool) -> None:
         """The transfer of a snapshot has ended."""
         self._raft.report_snapshot(member_id, ok=ok)
@@ -334,42 +358,26 @@ class Node:
         try:
             # Only a leader that a majority still follows knows how long leases last.
             await self.read_index()
-            if self._leader != self.member_id:
+            if self.leader != self.member_id:
                 raise errors.not_leader()
-            self._pass_lease_time()
+            if question.HasField("conf_change"):
+                await self._changes.make(question.conf_change)
+                return LeaderAnswer(id=question.id)
             return answer_question(self.lessor, question)
         except StoreError as error:
-            return LeaderAnswer(id=question.id, error=error.text)
+            return LeaderAnswer(
+                id=question.id, error=error.text, code=error.code, definite=error.definite
+            )
 
     # Time
 
-    async def _tick_for_ever(self) -> None:
-        interval_s = self.config.heartbeat_ms / 1_000
-        due = self._loop.time() + interval_s
-        while True:
-            await asyncio.sleep(max(0.0, due - self._loop.time()))
-            now = self._loop.time()
-            # A loop that stalled has missed ticks; to make them up would depose a healthy leader.
-            due = max(due + interval_s, now + interval_s / 2)
-            if self._stopped:
-                return
-            self._on_tick(now)
-
     def _maybe_campaign_early(self) -> None:
-        """When a whole cluster starts, its first member need not wait for a timeout.
-
-        Only a hint: the pre-vote asks the others, and they refuse if they hear a leader.
-        """
-        voters = self._raft.conf_state.voters
-        if (
-            self._leader == NO_MEMBER
-            and self._raft.role in (Role.FOLLOWER, Role.PRE_CANDIDATE)
-            and voters[:1] == (self.member_id,)
-            and 2 * (1 + self._network.connected_members()) > len(voters)
-        ):
+        if may_campaign_early(self._raft, self._network.connected_members()):
             self._raft.campaign()
 
     def _on_tick(self, now: float) -> None:
+        if self._stopped:
+            return
         self._raft.tick()
         if self._early_ticks > 0:
             self._early_ticks -= 1
@@ -377,7 +385,7 @@ class Node:
         self._tick_leases()
         self._callers.expire(now)
         patience_s = NO_LEADER_ELECTIONS * self.config.election_ms / 1_000
-        if self._leader == NO_MEMBER and now - self._leaderless_since > patience_s:
+        if self.leader == NO_MEMBER and now - self._leaderless_since > patience_s:
             self._callers.no_leader(now - patience_s)
         self._wake()
 
@@ -395,7 +403,7 @@ class Node:
         self.lessor.pass_time(elapsed_ms)
 
     async def _publish(self) -> None:
-        await publish_attributes(self.member_id, self.config, self.propose)
+        await publish_attributes(self.member_id, self.incarnation, self.config, self.propose)
 
     # The Ready loop: persist -> send -> apply -> answer
 
@@ -460,7 +468,7 @@ class Node:
                     self._send(ready)
                 if ready.snapshot is not None:
                     self._persisting = True
-                    self._spawn(lambda: self._install(ready), "install-snapshot")
+                    self._owned.spawn(lambda: self._install(ready), "install-snapshot")
                     return
                 self._finish(ready)
         except Exception as error:  # noqa: BLE001 - this member's state is in doubt
@@ -486,8 +494,8 @@ class Node:
         if ready.committed or ready.snapshot is not None:
             self._report(results, restored=ready.snapshot is not None)
         self._callers.reads.applied(self._applied_index)
-        if ready.committed and self._snapshotting.claim_if_due(self._applied_index):
-            self._spawn(self.snapshot, "snapshot")
+        if self._snapshotting.claim_if_due(self._applied_index, wanted=self._raft.wants_snapshot):
+            self._owned.spawn(self.snapshot, "snapshot")
 
     def _apply(self, entry: Entry, results: list[ApplyResult]) -> None:
         assert entry.index == self._applied_index + 1, (entry.index, self._applied_index)
@@ -515,8 +523,8 @@ class Node:
         self._raft.apply_conf_change(RaftConfChange(ConfChangeKind(change.type), member))
         self._network.follow_membership()
         self._callers.changes.applied(change.id, self._members.all())
-        if self._members.get(self.member_id) is None:
-            log.warning("this member was removed from the cluster; it only waits to be stopped")
+        if self._members.is_removed(self.member_id):
+            self._owned.spawn(self._leave, "leave")
 
     def _report(self, results: Sequence[ApplyResult], *, restored: bool) -> None:
         self.machine.applied_index = self._applied_index
@@ -525,7 +533,7 @@ class Node:
             callback(batch)
 
     def _on_soft_state(self, soft: SoftState) -> None:
-        if soft.leader != self._leader:
+        if soft.leader != self.leader:
             log.info(
                 "member %016x: leader %016x, term %d, %s",
                 self.member_id,
@@ -535,7 +543,6 @@ class Node:
             )
             if soft.leader == NO_MEMBER:
                 self._leaderless_since = self._loop.time()
-        self._leader = soft.leader
         if (soft.role is Role.LEADER) != (self._role is Role.LEADER):
             if soft.role is Role.LEADER:
                 self._pass_lease_time()
@@ -543,23 +550,17 @@ class Node:
             else:
                 self.lessor.demote()
         self._role = soft.role
-        for waiter in self._leader_waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._watch.saw(soft.leader)
+
+    async def _leave(self) -> None:
+        """Removed: remember it for ever, answer who still waits, and end."""
+        reason = removed_text(self.member_id)
+        path, files = removed_path(self.config), self._host.files
+        await self._parts.snapshot_worker.run(lambda: write_durably(path, reason.encode(), files))
+        await asyncio.sleep(LEAVE_AFTER_S)
+        self._fail(MemberEndedError(reason))
 
     # Snapshots
-
-    def _spawn(self, work: Callable[[], Awaitable[object]], name: str) -> None:
-        """Run work of ours beside the loop; whatever it raises ends this member."""
-        task = self._tasks.create_task(self._guard(work), name=name)
-        self._tasks_owned.add(task)
-        task.add_done_callback(self._tasks_owned.discard)
-
-    async def _guard(self, work: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - this member's state is in doubt
-            self._fail(error)
 
     def _capture(self) -> tuple[SnapshotHead, Iterator[bytes]]:
         """The state as of now; the chunks stay as they are while writes go on."""
@@ -575,7 +576,8 @@ class Node:
         )
         if self._stopped:
             return
-        self.machine.restore(chunks)
+        for _ in self.machine.restore_steps(chunks):
+            await asyncio.sleep(0)  # cancelled here if this member stops
         self._members.replace_by(head.membership)
         self._take_over(meta)
         self._callers.term_applied(meta.term, complete=False)
@@ -592,6 +594,6 @@ class Node:
     def _compact_some(self) -> None:
         """Let the key space forget compacted revisions, a slice at a time."""
         store = self.machine.store
-        if store.compaction_pending():
-            store.compaction_step(COMPACTION_RECORDS_PER_TURN)
+        more = store.compaction_pending() and store.compaction_step(COMPACTION_RECORDS_PER_TURN)
+        if store.forget_step() or more:
             self._wake()

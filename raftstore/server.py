@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from raftstore.apply import Applier
-from raftstore.engine.recovery import RecoveryError
+from raftstore.engine.identity import RecoveryError
 from raftstore.errors import StoreError
 from raftstore.flags import Options, split_client_url
 from raftstore.lease.lessor import Lessor, ttl_min_of

@@ -19,6 +19,7 @@ from raftstore.raft.messages import Message
 from raftstore.raft.types import MemberId
 from raftstore.snap.store import SnapshotStore
 from raftstore.transport.identity import PeerContexts
+from raftstore.transport.inquiry import Report, ask_members
 from raftstore.transport.network import Network, NetworkEvents
 from raftstore.wal.files import SYSTEM_FILES, Files
 from raftstore.wal.worker import DiskWorker, Fatal, Worker
@@ -33,6 +34,7 @@ class Peers(Protocol):
     def send(self, messages: Sequence[Message]) -> list[Message]: ...
     async def ask(self, member_id: MemberId, question: LeaderQuestion) -> LeaderAnswer: ...
     def connected_members(self) -> int: ...
+    def connected_s(self, member_id: MemberId) -> float: ...
 
 
 class Connect(Protocol):
@@ -64,6 +66,9 @@ class Host(Protocol):
     def network(self, config: NodeConfig) -> Connect:
         """Read what the network needs of files. Raises ConfigError."""
 
+    async def ask_members(self, config: NodeConfig) -> Sequence[Report]:
+        """What the other members say of the cluster. See `raftstore.transport.inquiry`."""
+
 
 class SystemHost:
     """The machine that this process runs on."""
@@ -76,6 +81,9 @@ class SystemHost:
 
     def network(self, config: NodeConfig) -> Connect:
         return functools.partial(Network, config=config, tls=PeerContexts(config.peer_tls))
+
+    async def ask_members(self, config: NodeConfig) -> Sequence[Report]:
+        return await ask_members(config)
 
 
 SYSTEM_HOST: Host = SystemHost()

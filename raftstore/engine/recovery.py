@@ -4,7 +4,7 @@ Owns the layout of the data directory. Refuses whatever belongs to another membe
 whatever lost something that this member may have acknowledged.
 
     DIR/member/lock            held by the running process
-    DIR/member/identity.json   cluster, member, and the membership the cluster started with
+    DIR/member/identity.json   cluster, member, and the membership it started with (identity.py)
     DIR/member/wal/*.wal       the journal
     DIR/member/snap/*.snap     snapshots
 """
@@ -12,35 +12,34 @@ whatever lost something that this member may have acknowledged.
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from pathlib import Path
 
-from raftstore.config import ConfigError, NodeConfig
-from raftstore.membership import Membership, cluster_id_of, member_id_of
+from raftstore.config import NodeConfig
+from raftstore.engine.identity import (
+    Identity,
+    RecoveryError,
+    load_identity,
+    store_identity,
+)
+from raftstore.membership import Membership
 from raftstore.raft.log import RaftLog
 from raftstore.raft.types import HardState, Index, MemberId, SnapshotMeta, Term
 from raftstore.snap.codec import SnapshotDamagedError, SnapshotHead
 from raftstore.snap.store import SnapshotGoneError, SnapshotStore
 from raftstore.wal.codec import SnapshotMark
-from raftstore.wal.files import SYSTEM_FILES, Files, Lock, write_durably
+from raftstore.wal.files import SYSTEM_FILES, Files, Lock
 from raftstore.wal.repair import REMEDY, Replayed
 from raftstore.wal.segment import open_journal
 
 log = logging.getLogger(__name__)
-
-IDENTITY_FORMAT = 1
-
-
-class RecoveryError(Exception):
-    """The data directory cannot be used. The text names cause and remedy."""
 
 
 @dataclasses.dataclass(slots=True)
 class Recovered:
     """A member as its files describe it. `chunks` is the state to restore, empty for none."""
 
-    member_id: MemberId
+    identity: Identity
     membership: Membership
     hard_state: HardState
     log: RaftLog
@@ -50,13 +49,20 @@ class Recovered:
     lock: Lock
 
     @property
+    def member_id(self) -> MemberId:
+        """Whose files they are."""
+        return self.identity.member_id
+
+    @property
     def is_fresh(self) -> bool:
         """Whether this member has never held anything: no term, no entry, no snapshot."""
         return self.hard_state.term == 0 and self.log.last_index == 0
 
 
-def recover(config: NodeConfig, files: Files = SYSTEM_FILES) -> Recovered:
-    """Lock the data directory and read it, or lay out a new one.
+def recover(
+    config: NodeConfig, files: Files = SYSTEM_FILES, first: Identity | None = None
+) -> Recovered:
+    """Lock the data directory and read it, or lay out a new one for `first` (or a founder).
 
     Blocking; runs before the loop serves anybody. Raises DataDirLockedError, RecoveryError,
     ConfigError, JournalCorruptError, ForeignJournalError, LostLogError or OSError.
@@ -72,37 +78,31 @@ def recover(config: NodeConfig, files: Files = SYSTEM_FILES) -> Recovered:
             "make it writable for this user, or change --data-dir"
         ) from error
     try:
-        return _read(config, member_dir, lock, files)
+        return _read(config, member_dir, lock, files, first)
     except BaseException:
         lock.close()
         raise
 
 
-def _read(config: NodeConfig, member_dir: Path, lock: Lock, files: Files) -> Recovered:
-    initial = Membership.initial(config.initial_cluster, config.initial_cluster_token)
-    member_id = member_id_of(config.initial_cluster[config.name], config.initial_cluster_token)
-    identity = member_dir / "identity.json"
-    known = files.exists(identity)
-    if known:
-        member_id, initial = _check_identity(
-            identity, files.read(identity), config, member_id, initial
-        )
+def _read(
+    config: NodeConfig, member_dir: Path, lock: Lock, files: Files, first: Identity | None
+) -> Recovered:
+    known = load_identity(config, files)
+    if known is not None:
+        identity = known
         if not files.glob(member_dir / "wal", "*.wal"):
             raise RecoveryError(f"the journal of {member_dir} is missing; {REMEDY}")
-    elif config.initial_cluster_state == "existing":
-        raise ConfigError(
-            f"--initial-cluster-state=existing, but {config.data_dir} holds no member; joining a "
-            "running cluster is not offered yet: start all members with state new"
-        )
+    else:
+        identity = first or Identity.founder(config)
     replayed = open_journal(
         member_dir / "wal",
-        cluster_id=initial.cluster_id,
-        member_id=member_id,
+        cluster_id=identity.initial.cluster_id,
+        member_id=identity.member_id,
         segment_bytes=config.limits.segment_bytes,
         files=files,
     )
-    if not known:
-        write_durably(identity, _identity(config.name, member_id, initial), files)
+    if known is None:
+        store_identity(identity, config, files)
     snapshots = SnapshotStore(
         member_dir / "snap",
         chunk_bytes_max=config.limits.snapshot_chunk_bytes_max,
@@ -110,14 +110,14 @@ def _read(config: NodeConfig, member_dir: Path, lock: Lock, files: Files) -> Rec
     )
     files.sync_directory(member_dir)
     head, chunks = _newest_snapshot(replayed, snapshots)
-    membership = initial if head is None else head.membership
-    meta = SnapshotMeta(conf_state=initial.conf_state()) if head is None else head.meta
+    membership = identity.initial if head is None else head.membership
+    meta = SnapshotMeta(conf_state=identity.conf_state) if head is None else head.meta
     raft_log = RaftLog(meta, replayed.entries)
     term = max(replayed.hard_state.term, raft_log.last_term)
     if term != replayed.hard_state.term:
         replayed.hard_state = HardState(Term(term), commit=replayed.hard_state.commit)
     return Recovered(
-        member_id=member_id,
+        identity=identity,
         membership=membership,
         hard_state=replayed.hard_state,
         log=raft_log,
@@ -126,40 +126,6 @@ def _read(config: NodeConfig, member_dir: Path, lock: Lock, files: Files) -> Rec
         chunks=chunks,
         lock=lock,
     )
-
-
-def _identity(name: str, member_id: MemberId, initial: Membership) -> bytes:
-    document = {
-        "format": IDENTITY_FORMAT,
-        "name": name,
-        "member_id": f"{member_id:016x}",
-        "initial": json.loads(initial.to_json()),
-    }
-    return json.dumps(document, indent=1).encode() + b"\n"
-
-
-def _check_identity(
-    path: Path, data: bytes, config: NodeConfig, member_id: MemberId, initial: Membership
-) -> tuple[MemberId, Membership]:
-    """The identity on disk, which flags may not contradict. Raises RecoveryError."""
-    try:
-        document = json.loads(data)
-        kept_id = MemberId(int(document["member_id"], 16))
-        kept = Membership.from_json(json.dumps(document["initial"]).encode())
-        form = document["format"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise RecoveryError(f"{path} cannot be read ({error}); {REMEDY}") from error
-    if form != IDENTITY_FORMAT:
-        raise RecoveryError(f"{path} has format {form}, this release reads {IDENTITY_FORMAT}")
-    flags_cluster = cluster_id_of(initial.conf_state().voters)
-    if (kept_id, kept.cluster_id) != (member_id, flags_cluster):
-        raise RecoveryError(
-            f"{config.data_dir} belongs to member {kept_id:016x} of cluster "
-            f"{kept.cluster_id:016x}, "
-            f"but the flags describe member {member_id:016x} of cluster {flags_cluster:016x}; "
-            "check --data-dir, --name, --initial-cluster and --initial-cluster-token"
-        )
-    return kept_id, kept
 
 
 def _newest_snapshot(

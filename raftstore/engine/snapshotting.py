@@ -58,8 +58,10 @@ class Snapshotting:
         self.pending: SnapshotHead | None = None
         """A snapshot that is durable but not yet vouched for by the journal."""
 
-    def claim_if_due(self, applied_index: int) -> bool:
+    def claim_if_due(self, applied_index: int, *, wanted: bool = False) -> bool:
         """Whether the caller is to take a snapshot now: enough was written since the last one.
+
+        Or a member waits for a newer one than there is (`wanted`).
 
         Enough is the larger of the configured bytes and the last snapshot's own size, so that
         snapshots cost about as much as the journal, up to the most that memory should hold as log;
@@ -71,11 +73,10 @@ class Snapshotting:
         since = self._newest[0] if self._newest is not None else 0
         written = self._journal.appended_bytes - self._bytes_at_last
         limits = self._limits
-        wanted = max(limits.snapshot_journal_bytes, self._last_size)
-        enough = self._spread * min(wanted, limits.snapshot_journal_bytes_max)
-        self._claimed = applied_index > since and (
-            written >= enough or applied_index - since >= self._snapshot_count
-        )
+        least = max(limits.snapshot_journal_bytes, self._last_size)
+        enough = self._spread * min(least, limits.snapshot_journal_bytes_max)
+        due = wanted or written >= enough or applied_index - since >= self._snapshot_count
+        self._claimed = applied_index > since and due
         return self._claimed
 
     async def take(self, capture: Callable[[], State]) -> Index:

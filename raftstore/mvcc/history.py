@@ -51,6 +51,11 @@ class History:
         tail.append(record)
         self.size_bytes += len(record.key) + len(record.value) + RECORD_OVERHEAD_BYTES
 
+    def drop_block(self) -> bool:
+        """Forget the newest block of a history that is no longer read; whether any is left."""
+        self._blocks.pop()
+        return bool(self._blocks)
+
     def since(self, revision: int) -> Iterator[Record]:
         """The records from `revision` on, in order. Not to be held across a write or compaction."""
         blocks = self._blocks

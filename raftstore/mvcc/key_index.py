@@ -76,6 +76,24 @@ class KeyIndex:
         self.dead[key] = record
         self._dead_keys.add(key)
 
+    def load(self, record: Record) -> None:
+        """Take the next record of a history that is being restored, tombstone or not."""
+        if record.key_version:
+            self.put(record)
+            return
+        key = record.key
+        previous = self.live.pop(key, None)
+        if previous is not None:
+            self._live_keys.remove(key)
+            self._dead_keys.add(key)
+        else:
+            previous = self.dead.get(key)
+            if previous is None:
+                self._dead_keys.add(key)
+        if previous is not None:
+            self.older.setdefault(key, []).append(previous)
+        self.dead[key] = record
+
     def at(self, key: bytes, revision: int) -> Record | None:
         """The key's record as of `revision`; None if it did not live then."""
         record = self._newest(key, revision)

@@ -85,17 +85,28 @@ def _encode_records(records: list[Record]) -> bytes:
 def decode(chunks: Iterable[bytes]) -> Restored:
     """Read chunks made by `encode`. SnapshotCorruptError names what is wrong with them."""
     feed = iter(chunks)
-    revision, compact_revision = _decode_head(next(feed, b""))
+    revision, compact_revision = decode_head(next(feed, b""))
     records: list[Record] = []
+    for found in decode_records(feed):
+        records += found
+    return Restored(revision, compact_revision, records)
+
+
+def decode_records(feed: Iterator[bytes]) -> Iterator[list[Record]]:
+    """The records of each chunk behind the head. SnapshotCorruptError names what is wrong."""
+    count = 0
     for chunk in feed:
         if chunk[:4] == _END_MAGIC:
-            _check_end(chunk, records, next(feed, None))
-            return Restored(revision, compact_revision, records)
-        records += _decode_records(chunk)
+            _check_end(chunk, count, next(feed, None))
+            return
+        records = _decode_records(chunk)
+        count += len(records)
+        yield records
     raise SnapshotCorruptError("the snapshot ends before its last chunk")
 
 
-def _decode_head(chunk: bytes) -> tuple[Revision, Revision]:
+def decode_head(chunk: bytes) -> tuple[Revision, Revision]:
+    """The revision and the compact revision, from the first chunk. SnapshotCorruptError."""
     if len(chunk) != _HEAD.size or chunk[:4] != _MAGIC:
         raise SnapshotCorruptError("this is not a snapshot of the key space")
     _, version, revision, compact_revision = _HEAD.unpack(chunk)
@@ -106,14 +117,12 @@ def _decode_head(chunk: bytes) -> tuple[Revision, Revision]:
     return Revision(revision), Revision(compact_revision)
 
 
-def _check_end(chunk: bytes, records: list[Record], after: bytes | None) -> None:
+def _check_end(chunk: bytes, found: int, after: bytes | None) -> None:
     if len(chunk) != _END.size or after is not None:
         raise SnapshotCorruptError("the snapshot's last chunk is malformed or not the last")
     _, count = _END.unpack(chunk)
-    if count != len(records):
-        raise SnapshotCorruptError(
-            f"the snapshot has {len(records)} records where {count} were written"
-        )
+    if count != found:
+        raise SnapshotCorruptError(f"the snapshot has {found} records where {count} were written")
 
 
 def _decode_records(chunk: bytes) -> list[Record]:

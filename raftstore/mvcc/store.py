@@ -27,6 +27,9 @@ from raftstore.mvcc.revision import (
     tombstone,
 )
 
+RESTORE_RECORDS = 1_000
+"""Restored or forgotten in one slice."""
+
 
 class Scan(NamedTuple):
     """Every event from the revision asked for through `through`, in order."""
@@ -50,6 +53,7 @@ class Store:
         self._block_records = block_records
         self.history = History(block_records=block_records)
         self._compaction: Compaction | None = None
+        self._discarded: Iterator[None] = iter(())
 
     @property
     def size_bytes(self) -> int:
@@ -135,6 +139,10 @@ class Store:
             self._compaction = None
         return self._compaction is not None
 
+    def forget_step(self) -> bool:
+        """Give back some of the memory that a restore set free. True while more may be left."""
+        return next(self._discarded, self) is not self
+
     def hash_kv(self, revision: int = 0) -> HashKv:
         """A checksum of the key space at `revision` (0: now), the same on all members.
 
@@ -160,12 +168,45 @@ class Store:
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Become what `snapshot_chunks` saw. SnapshotCorruptError leaves everything as it was."""
         restored = snapshot.decode(chunks)
-        self.index = KeyIndex.build(iter(restored.records))
-        self.history = History(restored.records, block_records=self._block_records)
-        self.revision = restored.revision
-        self.compact_revision = restored.compact_revision
-        pending = self.compact_revision > 0
-        self._compaction = Compaction(self.compact_revision) if pending else None
+        index = KeyIndex.build(iter(restored.records))
+        history = History(restored.records, block_records=self._block_records)
+        self._become(restored.revision, restored.compact_revision, index, history)
+
+    def restore_steps(self, chunks: Iterable[bytes]) -> Iterator[None]:
+        """As `restore`, in slices of bounded work; it is the old store until the last one."""
+        feed = iter(chunks)
+        revision, compact_revision = snapshot.decode_head(next(feed, b""))
+        index, history = KeyIndex(), History(block_records=self._block_records)
+        for records in snapshot.decode_records(feed):
+            for begin in range(0, len(records), RESTORE_RECORDS):
+                for record in records[begin : begin + RESTORE_RECORDS]:
+                    index.load(record)
+                    history.append(record)
+                yield
+        self._discarded = _forget(self.index, self.history)
+        self._become(revision, compact_revision, index, history)
+
+    def _become(
+        self, revision: Revision, compact_revision: Revision, index: KeyIndex, history: History
+    ) -> None:
+        self.index = index
+        self.history = history
+        self.revision = revision
+        self.compact_revision = compact_revision
+        pending = compact_revision > 0
+        self._compaction = Compaction(compact_revision) if pending else None
+
+
+def _forget(index: KeyIndex, history: History) -> Iterator[None]:
+    """Give the memory of a store that nobody reads any more back, in slices."""
+    index.older.clear()
+    index.dead.clear()
+    while index.live:
+        for _ in range(min(len(index.live), RESTORE_RECORDS)):
+            index.live.popitem()
+        yield
+    while history.drop_block():
+        yield
 
 
 class Writer:

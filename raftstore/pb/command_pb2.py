@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from etcdclient.pb import rpc_pb2 as etcdclient_dot_pb_dot_rpc__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1araftstore/pb/command.proto\x12\x0craftstore.v1\x1a\x17\x65tcdclient/pb/rpc.proto\"\xf9\x03\n\x07\x43ommand\x12\n\n\x02id\x18\x01 \x01(\x04\x12\'\n\x03put\x18\x02 \x01(\x0b\x32\x18.etcdserverpb.PutRequestH\x00\x12\x38\n\x0c\x64\x65lete_range\x18\x03 \x01(\x0b\x32 .etcdserverpb.DeleteRangeRequestH\x00\x12\'\n\x03txn\x18\x04 \x01(\x0b\x32\x18.etcdserverpb.TxnRequestH\x00\x12\x32\n\x07\x63ompact\x18\x05 \x01(\x0b\x32\x1f.etcdserverpb.CompactionRequestH\x00\x12\x36\n\x0blease_grant\x18\x06 \x01(\x0b\x32\x1f.etcdserverpb.LeaseGrantRequestH\x00\x12\x38\n\x0clease_revoke\x18\x07 \x01(\x0b\x32 .etcdserverpb.LeaseRevokeRequestH\x00\x12@\n\x10lease_checkpoint\x18\x08 \x01(\x0b\x32$.etcdserverpb.LeaseCheckpointRequestH\x00\x12+\n\x05\x61larm\x18\t \x01(\x0b\x32\x1a.etcdserverpb.AlarmRequestH\x00\x12;\n\x11member_attributes\x18\n \x01(\x0b\x32\x1e.raftstore.v1.MemberAttributesH\x00\x42\x04\n\x02op\"7\n\x0c\x43ommandBatch\x12\'\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x15.raftstore.v1.Command\"H\n\x10MemberAttributes\x12\x11\n\tmember_id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x63lient_urls\x18\x03 \x03(\t\"\xb8\x01\n\nConfChange\x12\n\n\x02id\x18\x01 \x01(\x04\x12+\n\x04type\x18\x02 \x01(\x0e\x32\x1d.raftstore.v1.ConfChange.Type\x12$\n\x06member\x18\x03 \x01(\x0b\x32\x14.etcdserverpb.Member\"K\n\x04Type\x12\r\n\tADD_VOTER\x10\x00\x12\x0f\n\x0b\x41\x44\x44_LEARNER\x10\x01\x12\x0b\n\x07PROMOTE\x10\x02\x12\n\n\x06REMOVE\x10\x03\x12\n\n\x06UPDATE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1araftstore/pb/command.proto\x12\x0craftstore.v1\x1a\x17\x65tcdclient/pb/rpc.proto\"\xf9\x03\n\x07\x43ommand\x12\n\n\x02id\x18\x01 \x01(\x04\x12\'\n\x03put\x18\x02 \x01(\x0b\x32\x18.etcdserverpb.PutRequestH\x00\x12\x38\n\x0c\x64\x65lete_range\x18\x03 \x01(\x0b\x32 .etcdserverpb.DeleteRangeRequestH\x00\x12\'\n\x03txn\x18\x04 \x01(\x0b\x32\x18.etcdserverpb.TxnRequestH\x00\x12\x32\n\x07\x63ompact\x18\x05 \x01(\x0b\x32\x1f.etcdserverpb.CompactionRequestH\x00\x12\x36\n\x0blease_grant\x18\x06 \x01(\x0b\x32\x1f.etcdserverpb.LeaseGrantRequestH\x00\x12\x38\n\x0clease_revoke\x18\x07 \x01(\x0b\x32 .etcdserverpb.LeaseRevokeRequestH\x00\x12@\n\x10lease_checkpoint\x18\x08 \x01(\x0b\x32$.etcdserverpb.LeaseCheckpointRequestH\x00\x12+\n\x05\x61larm\x18\t \x01(\x0b\x32\x1a.etcdserverpb.AlarmRequestH\x00\x12;\n\x11member_attributes\x18\n \x01(\x0b\x32\x1e.raftstore.v1.MemberAttributesH\x00\x42\x04\n\x02op\"7\n\x0c\x43ommandBatch\x12\'\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x15.raftstore.v1.Command\"]\n\x10MemberAttributes\x12\x11\n\tmember_id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x63lient_urls\x18\x03 \x03(\t\x12\x13\n\x0bincarnation\x18\x04 \x01(\x04\"\xb8\x01\n\nConfChange\x12\n\n\x02id\x18\x01 \x01(\x04\x12+\n\x04type\x18\x02 \x01(\x0e\x32\x1d.raftstore.v1.ConfChange.Type\x12$\n\x06member\x18\x03 \x01(\x0b\x32\x14.etcdserverpb.Member\"K\n\x04Type\x12\r\n\tADD_VOTER\x10\x00\x12\x0f\n\x0b\x41\x44\x44_LEARNER\x10\x01\x12\x0b\n\x07PROMOTE\x10\x02\x12\n\n\x06REMOVE\x10\x03\x12\n\n\x06UPDATE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,9 +37,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMMANDBATCH']._serialized_start=577
   _globals['_COMMANDBATCH']._serialized_end=632
   _globals['_MEMBERATTRIBUTES']._serialized_start=634
-  _globals['_MEMBERATTRIBUTES']._serialized_end=706
-  _globals['_CONFCHANGE']._serialized_start=709
-  _globals['_CONFCHANGE']._serialized_end=893
-  _globals['_CONFCHANGE_TYPE']._serialized_start=818
-  _globals['_CONFCHANGE_TYPE']._serialized_end=893
+  _globals['_MEMBERATTRIBUTES']._serialized_end=727
+  _globals['_CONFCHANGE']._serialized_start=730
+  _globals['_CONFCHANGE']._serialized_end=914
+  _globals['_CONFCHANGE_TYPE']._serialized_start=839
+  _globals['_CONFCHANGE_TYPE']._serialized_end=914
 # @@protoc_insertion_point(module_scope)

@@ -22,29 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from raftstore.pb import command_pb2 as raftstore_dot_pb_dot_command__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17raftstore/pb/peer.proto\x12\x0craftstore.v1\"F\n\x0b\x45ntryRecord\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x0c\n\x04kind\x18\x03 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"O\n\x0eSnapshotRecord\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\x0e\n\x06voters\x18\x03 \x03(\x04\x12\x10\n\x08learners\x18\x04 \x03(\x04\"\x86\x02\n\x0bRaftMessage\x12\x0c\n\x04kind\x18\x01 \x01(\r\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0c\n\x04\x66rom\x18\x03 \x01(\x04\x12\x0c\n\x04term\x18\x04 \x01(\x04\x12\x10\n\x08log_term\x18\x05 \x01(\x04\x12\r\n\x05index\x18\x06 \x01(\x04\x12\x0e\n\x06\x63ommit\x18\x07 \x01(\x04\x12*\n\x07\x65ntries\x18\x08 \x03(\x0b\x32\x19.raftstore.v1.EntryRecord\x12.\n\x08snapshot\x18\t \x01(\x0b\x32\x1c.raftstore.v1.SnapshotRecord\x12\x0e\n\x06reject\x18\n \x01(\x08\x12\x13\n\x0breject_hint\x18\x0b \x01(\x04\x12\x0f\n\x07\x63ontext\x18\x0c \x01(\x0c\"`\n\x05Hello\x12\x12\n\ncluster_id\x18\x01 \x01(\x04\x12\x11\n\tmember_id\x18\x02 \x01(\x04\x12\x10\n\x08protocol\x18\x03 \x01(\r\x12\x0f\n\x07purpose\x18\x04 \x01(\r\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"8\n\tRaftBatch\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.raftstore.v1.RaftMessage\"8\n\rSnapshotChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04last\x18\x02 \x01(\x08\x12\x0b\n\x03\x63rc\x18\x03 \x01(\r\"b\n\x0eLeaderQuestion\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x1a\n\x10lease_keep_alive\x18\x02 \x01(\x03H\x00\x12\x1c\n\x12lease_time_to_live\x18\x03 \x01(\x03H\x00\x42\n\n\x08question\"K\n\x0cLeaderAnswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x0b\n\x03ttl\x18\x03 \x01(\x03\x12\x13\n\x0bgranted_ttl\x18\x04 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17raftstore/pb/peer.proto\x12\x0craftstore.v1\x1a\x1araftstore/pb/command.proto\"F\n\x0b\x45ntryRecord\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x0c\n\x04kind\x18\x03 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"O\n\x0eSnapshotRecord\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\x0e\n\x06voters\x18\x03 \x03(\x04\x12\x10\n\x08learners\x18\x04 \x03(\x04\"\x86\x02\n\x0bRaftMessage\x12\x0c\n\x04kind\x18\x01 \x01(\r\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0c\n\x04\x66rom\x18\x03 \x01(\x04\x12\x0c\n\x04term\x18\x04 \x01(\x04\x12\x10\n\x08log_term\x18\x05 \x01(\x04\x12\r\n\x05index\x18\x06 \x01(\x04\x12\x0e\n\x06\x63ommit\x18\x07 \x01(\x04\x12*\n\x07\x65ntries\x18\x08 \x03(\x0b\x32\x19.raftstore.v1.EntryRecord\x12.\n\x08snapshot\x18\t \x01(\x0b\x32\x1c.raftstore.v1.SnapshotRecord\x12\x0e\n\x06reject\x18\n \x01(\x08\x12\x13\n\x0breject_hint\x18\x0b \x01(\x04\x12\x0f\n\x07\x63ontext\x18\x0c \x01(\x0c\"\xd3\x01\n\x05Hello\x12\x12\n\ncluster_id\x18\x01 \x01(\x04\x12\x11\n\tmember_id\x18\x02 \x01(\x04\x12\x10\n\x08protocol\x18\x03 \x01(\r\x12\x0f\n\x07purpose\x18\x04 \x01(\r\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x12\x13\n\x0bincarnation\x18\x06 \x01(\x04\x12\x11\n\tpeer_urls\x18\x07 \x03(\t\x12\x0f\n\x07refusal\x18\x08 \x01(\r\x12\x12\n\nmembership\x18\t \x01(\x0c\x12\x15\n\rapplied_index\x18\n \x01(\x04\x12\r\n\x05heard\x18\x0b \x03(\x06\"8\n\tRaftBatch\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.raftstore.v1.RaftMessage\"8\n\rSnapshotChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04last\x18\x02 \x01(\x08\x12\x0b\n\x03\x63rc\x18\x03 \x01(\r\"\x93\x01\n\x0eLeaderQuestion\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x1a\n\x10lease_keep_alive\x18\x02 \x01(\x03H\x00\x12\x1c\n\x12lease_time_to_live\x18\x03 \x01(\x03H\x00\x12/\n\x0b\x63onf_change\x18\x04 \x01(\x0b\x32\x18.raftstore.v1.ConfChangeH\x00\x42\n\n\x08question\"k\n\x0cLeaderAnswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x0b\n\x03ttl\x18\x03 \x01(\x03\x12\x13\n\x0bgranted_ttl\x18\x04 \x01(\x03\x12\x0c\n\x04\x63ode\x18\x05 \x01(\r\x12\x10\n\x08\x64\x65\x66inite\x18\x06 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'raftstore.pb.peer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENTRYRECORD']._serialized_start=41
-  _globals['_ENTRYRECORD']._serialized_end=111
-  _globals['_SNAPSHOTRECORD']._serialized_start=113
-  _globals['_SNAPSHOTRECORD']._serialized_end=192
-  _globals['_RAFTMESSAGE']._serialized_start=195
-  _globals['_RAFTMESSAGE']._serialized_end=457
-  _globals['_HELLO']._serialized_start=459
-  _globals['_HELLO']._serialized_end=555
-  _globals['_RAFTBATCH']._serialized_start=557
-  _globals['_RAFTBATCH']._serialized_end=613
-  _globals['_SNAPSHOTCHUNK']._serialized_start=615
-  _globals['_SNAPSHOTCHUNK']._serialized_end=671
-  _globals['_LEADERQUESTION']._serialized_start=673
-  _globals['_LEADERQUESTION']._serialized_end=771
-  _globals['_LEADERANSWER']._serialized_start=773
-  _globals['_LEADERANSWER']._serialized_end=848
+  _globals['_ENTRYRECORD']._serialized_start=69
+  _globals['_ENTRYRECORD']._serialized_end=139
+  _globals['_SNAPSHOTRECORD']._serialized_start=141
+  _globals['_SNAPSHOTRECORD']._serialized_end=220
+  _globals['_RAFTMESSAGE']._serialized_start=223
+  _globals['_RAFTMESSAGE']._serialized_end=485
+  _globals['_HELLO']._serialized_start=488
+  _globals['_HELLO']._serialized_end=699
+  _globals['_RAFTBATCH']._serialized_start=701
+  _globals['_RAFTBATCH']._serialized_end=757
+  _globals['_SNAPSHOTCHUNK']._serialized_start=759
+  _globals['_SNAPSHOTCHUNK']._serialized_end=815
+  _globals['_LEADERQUESTION']._serialized_start=818
+  _globals['_LEADERQUESTION']._serialized_end=965
+  _globals['_LEADERANSWER']._serialized_start=967
+  _globals['_LEADERANSWER']._serialized_end=1074
 # @@protoc_insertion_point(module_scope)

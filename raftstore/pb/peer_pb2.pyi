@@ -1,3 +1,4 @@
+from raftstore.pb import command_pb2 as _command_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -58,18 +59,30 @@ class RaftMessage(_message.Message):
     def __init__(self, kind: _Optional[int] = ..., to: _Optional[int] = ..., term: _Optional[int] = ..., log_term: _Optional[int] = ..., index: _Optional[int] = ..., commit: _Optional[int] = ..., entries: _Optional[_Iterable[_Union[EntryRecord, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotRecord, _Mapping]] = ..., reject: _Optional[bool] = ..., reject_hint: _Optional[int] = ..., context: _Optional[bytes] = ..., **kwargs) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("cluster_id", "member_id", "protocol", "purpose", "error")
+    __slots__ = ("cluster_id", "member_id", "protocol", "purpose", "error", "incarnation", "peer_urls", "refusal", "membership", "applied_index", "heard")
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    PEER_URLS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_INDEX_FIELD_NUMBER: _ClassVar[int]
+    HEARD_FIELD_NUMBER: _ClassVar[int]
     cluster_id: int
     member_id: int
     protocol: int
     purpose: int
     error: str
-    def __init__(self, cluster_id: _Optional[int] = ..., member_id: _Optional[int] = ..., protocol: _Optional[int] = ..., purpose: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
+    incarnation: int
+    peer_urls: _containers.RepeatedScalarFieldContainer[str]
+    refusal: int
+    membership: bytes
+    applied_index: int
+    heard: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, cluster_id: _Optional[int] = ..., member_id: _Optional[int] = ..., protocol: _Optional[int] = ..., purpose: _Optional[int] = ..., error: _Optional[str] = ..., incarnation: _Optional[int] = ..., peer_urls: _Optional[_Iterable[str]] = ..., refusal: _Optional[int] = ..., membership: _Optional[bytes] = ..., applied_index: _Optional[int] = ..., heard: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RaftBatch(_message.Message):
     __slots__ = ("messages",)
@@ -88,23 +101,29 @@ class SnapshotChunk(_message.Message):
     def __init__(self, data: _Optional[bytes] = ..., last: _Optional[bool] = ..., crc: _Optional[int] = ...) -> None: ...
 
 class LeaderQuestion(_message.Message):
-    __slots__ = ("id", "lease_keep_alive", "lease_time_to_live")
+    __slots__ = ("id", "lease_keep_alive", "lease_time_to_live", "conf_change")
     ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_KEEP_ALIVE_FIELD_NUMBER: _ClassVar[int]
     LEASE_TIME_TO_LIVE_FIELD_NUMBER: _ClassVar[int]
+    CONF_CHANGE_FIELD_NUMBER: _ClassVar[int]
     id: int
     lease_keep_alive: int
     lease_time_to_live: int
-    def __init__(self, id: _Optional[int] = ..., lease_keep_alive: _Optional[int] = ..., lease_time_to_live: _Optional[int] = ...) -> None: ...
+    conf_change: _command_pb2.ConfChange
+    def __init__(self, id: _Optional[int] = ..., lease_keep_alive: _Optional[int] = ..., lease_time_to_live: _Optional[int] = ..., conf_change: _Optional[_Union[_command_pb2.ConfChange, _Mapping]] = ...) -> None: ...
 
 class LeaderAnswer(_message.Message):
-    __slots__ = ("id", "error", "ttl", "granted_ttl")
+    __slots__ = ("id", "error", "ttl", "granted_ttl", "code", "definite")
     ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
     GRANTED_TTL_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DEFINITE_FIELD_NUMBER: _ClassVar[int]
     id: int
     error: str
     ttl: int
     granted_ttl: int
-    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., ttl: _Optional[int] = ..., granted_ttl: _Optional[int] = ...) -> None: ...
+    code: int
+    definite: bool
+    def __init__(self, id: _Optional[int] = ..., error: _Optional[str] = ..., ttl: _Optional[int] = ..., granted_ttl: _Optional[int] = ..., code: _Optional[int] = ..., definite: _Optional[bool] = ...) -> None: ...

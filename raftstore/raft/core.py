@@ -189,6 +189,12 @@ class Raft:
         if context in self._own_reads:
             self._role.read_index(context)
 
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether a follower waits for a snapshot and we, its leader, have none to send."""
+        role = self._role
+        return self.log.snapshot.index == 0 and isinstance(role, Leader) and role.wants_snapshot
+
     def transfer_leadership(self, to: MemberId) -> None:
         """Ask the leader to hand over to voter `to` (thesis §3.10). A hint; watch `soft_state`.
 

@@ -41,6 +41,8 @@ class Leader:
         self.reads = ReadQueue(raft.config.reads_max)
         self.transferee: MemberId = NO_MEMBER
         self.flush_due = True
+        self.wants_snapshot = False
+        """A follower waits for a snapshot, and there is none yet."""
         self._heartbeat_elapsed = 0
         self._quorum_elapsed = 0
         self._transfer_elapsed = 0
@@ -301,8 +303,11 @@ class Leader:
 
     def _send_snapshot(self, member: MemberId, progress: Progress) -> bool:
         snapshot = self.raft.log.snapshot
-        if not progress.recent_active or snapshot.index == 0:
-            return False  # wasted on a dead member; or none was taken yet
+        if not progress.recent_active:
+            return False  # wasted on a dead member
+        self.wants_snapshot = snapshot.index == 0
+        if self.wants_snapshot:
+            return False
         assert snapshot.index + 1 >= self.raft.log.first_index, "compacted beyond the snapshot"
         progress.become_snapshot(snapshot.index)
         self.raft.send(Message(kind=MessageKind.SNAP, to=member, snapshot=snapshot))

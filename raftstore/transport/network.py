@@ -29,6 +29,8 @@ from raftstore.wal.worker import Worker
 log = logging.getLogger(__name__)
 
 LISTEN_BACKLOG = 64
+STRANGERS_MAX = 8
+"""Members that called before our log names them; we answer only so many."""
 
 
 class NetworkEvents(PeerInbox, Protocol):
@@ -36,6 +38,7 @@ class NetworkEvents(PeerInbox, Protocol):
 
     def on_unreachable(self, member_id: MemberId) -> None: ...
     def on_gone(self, member_id: MemberId) -> None: ...
+    def on_refused(self, member_id: MemberId, reason: str) -> None: ...
     def on_snapshot_sent(self, member_id: MemberId, *, ok: bool) -> None: ...
 
 
@@ -68,8 +71,10 @@ class Network:
         self._dialer = Dialer(
             self_id=self_id,
             context=tls.client,
-            local_host=_local_host(config),
+            local_host=local_host(config),
             limits=config.limits,
+            incarnation=events.incarnation,
+            urls_of=self._urls_of,
         )
         self._server_context = tls.server
         self._server = PeerServer(
@@ -80,7 +85,9 @@ class Network:
             worker=worker,
             limits=config.limits,
             tasks=tasks,
+            on_stranger=self._on_stranger,
         )
+        self._strangers: dict[MemberId, tuple[str, ...]] = {}
         self._listeners: list[asyncio.Server] = []
         self._peers: dict[MemberId, tuple[Peer, tuple[str, ...], asyncio.Task[None]]] = {}
         self._owned: set[asyncio.Task[None]] = set()
@@ -109,7 +116,10 @@ class Network:
 
     def follow_membership(self) -> None:
         """Dial members that are new or moved, forget those that are gone."""
-        wanted = {
+        for member_id in list(self._strangers):
+            if self._membership.get(member_id) or self._membership.is_removed(member_id):
+                del self._strangers[member_id]
+        wanted = self._strangers | {
             MemberId(member.ID): tuple(member.peerURLs)
             for member in self._membership.all()
             if self._self_id != member.ID
@@ -150,6 +160,26 @@ class Network:
             raise errors.no_leader()
         return await known[0].ask(question)
 
+    def connected_s(self, member_id: MemberId) -> float:
+        """For how many seconds there has been a stream to that member; 0 if there is none."""
+        known = self._peers.get(member_id)
+        return 0.0 if known is None else known[0].connected_s
+
+    def _on_stranger(self, member_id: MemberId, urls: Sequence[str]) -> None:
+        """A member that our log does not name yet called: it needs our answers to bring it."""
+        if member_id in self._strangers or len(self._strangers) < STRANGERS_MAX:
+            log.info("peer %016x called before our log names it", member_id)
+            self._strangers[member_id] = tuple(urls)
+            self.follow_membership()
+
+    def _urls_of(self, member_id: MemberId) -> Sequence[str]:
+        member = self._membership.get(member_id)
+        if member is not None:
+            return member.peerURLs
+        if member_id == self._self_id:
+            return self._config.initial_cluster[self._config.name]
+        return self._strangers.get(member_id, ())
+
     def connected_members(self) -> int:
         """How many other members this one has a stream to."""
         return sum(peer.connected for peer, _, _ in self._peers.values())
@@ -188,7 +218,7 @@ class Network:
         self._server.close()
 
 
-def _local_host(config: NodeConfig) -> str | None:
+def local_host(config: NodeConfig) -> str | None:
     """Where outgoing connections leave from: the advertised peer host, if so configured."""
     if not config.set_member_localaddr:
         return None

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from raftstore import errors
@@ -20,7 +20,12 @@ from raftstore.pb.peer_pb2 import Hello, LeaderAnswer, LeaderQuestion
 from raftstore.raft.messages import Message
 from raftstore.raft.types import MemberId
 from raftstore.transport.connection import FrameConnection
-from raftstore.transport.hello import HelloRefusedError, check_answer, parse_hello
+from raftstore.transport.hello import (
+    HelloRefusedError,
+    RefusedForGoodError,
+    check_answer,
+    parse_hello,
+)
 from raftstore.transport.wire import PROTOCOL, FrameKind, Purpose, encode_messages
 
 log = logging.getLogger(__name__)
@@ -40,10 +45,14 @@ class PeerEvents(Protocol):
 
     def on_unreachable(self, member_id: MemberId) -> None: ...
     def on_gone(self, member_id: MemberId) -> None: ...
+    def on_refused(self, member_id: MemberId, reason: str) -> None: ...
 
 
 class Dialer:
-    """How this member calls others: who it is, its TLS context, where connections leave from."""
+    """How this member calls others: who it is, its TLS context, where connections leave from.
+
+    `urls_of` gives a member's peer URLs, none if it is not known.
+    """
 
     def __init__(
         self,
@@ -52,9 +61,13 @@ class Dialer:
         context: ssl.SSLContext,
         local_host: str | None,
         limits: Limits,
+        incarnation: int = 0,
+        urls_of: Callable[[MemberId], Sequence[str]] = lambda _: (),
     ) -> None:
         self.self_id = self_id
         self.limits = limits
+        self._incarnation = incarnation
+        self._urls_of = urls_of
         self._context = context
         self._local_host = local_host
 
@@ -65,10 +78,37 @@ class Dialer:
 
         Raises OSError (TLS errors among them), TimeoutError or HelloRefusedError.
         """
-        member = membership.get(member_id)
-        if member is None:
+        urls = self._urls_of(member_id)
+        if not urls:
             raise HelloRefusedError(f"member {member_id:016x} is not known")
-        host, port = split_peer_url(member.peerURLs[0])
+        hello = Hello(
+            cluster_id=membership.cluster_id,
+            member_id=self.self_id,
+            protocol=PROTOCOL,
+            purpose=purpose,
+            incarnation=self._incarnation,
+            peer_urls=self._urls_of(self.self_id),
+        )
+        connection, answer = await self._exchange(urls[0], hello)
+        try:
+            check_answer(answer, membership, member_id)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    async def inquire(self, url: str) -> Hello:
+        """Ask whoever listens there who belongs to its cluster. Raises as `dial` does."""
+        hello = Hello(protocol=PROTOCOL, purpose=Purpose.MEMBERS)
+        connection, answer = await self._exchange(url, hello)
+        connection.abort()
+        if answer.error:
+            raise HelloRefusedError(answer.error)
+        return answer
+
+    async def _exchange(self, url: str, hello: Hello) -> tuple[FrameConnection, Hello]:
+        """Connect, say hello, and wait for the answer."""
+        host, port = split_peer_url(url)
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         connection = FrameConnection(
             frame_bytes_max=self.limits.frame_bytes_max,
@@ -77,22 +117,15 @@ class Dialer:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._open(connection, host, port)
-                hello = Hello(
-                    cluster_id=membership.cluster_id,
-                    member_id=self.self_id,
-                    protocol=PROTOCOL,
-                    purpose=purpose,
-                )
                 connection.send(FrameKind.HELLO, hello.SerializeToString())
                 either: set[asyncio.Future[Any]] = {answered, connection.closed}
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if not answered.done():
                     raise ConnectionError("closed before it answered the hello")
-                check_answer(parse_hello(answered.result()), membership, member_id)
+                return connection, parse_hello(answered.result())
         except BaseException:
             connection.abort()
             raise
-        return connection
 
     async def _open(self, connection: FrameConnection, host: str, port: int) -> None:
         await asyncio.get_running_loop().create_connection(
@@ -121,6 +154,7 @@ class Peer:
         self._dialer = dialer
         self._events = events
         self._connection: FrameConnection | None = None
+        self._connected_at = 0.0
         self._pongs = 0
         self._questions: dict[int, asyncio.Future[LeaderAnswer]] = {}
         self._question_id = 0
@@ -131,6 +165,13 @@ class Peer:
     def connected(self) -> bool:
         """Whether a stream to this member stands."""
         return self._connection is not None
+
+    @property
+    def connected_s(self) -> float:
+        """For how many seconds it has stood; 0 if there is none."""
+        if self._connection is None:
+            return 0.0
+        return max(1e-9, asyncio.get_running_loop().time() - self._connected_at)
 
     def send(self, messages: Sequence[Message]) -> bool:
         """Hand messages to the stream. False if it is down or its queue full: none was sent."""
@@ -169,6 +210,8 @@ class Peer:
                 connection = await self._dialer.dial(self.member_id, self._membership, Purpose.RAFT)
             except (OSError, TimeoutError, HelloRefusedError) as error:
                 self._report_failure(error)
+                if isinstance(error, RefusedForGoodError):
+                    self._events.on_refused(self.member_id, str(error))
                 if ended_by_peer and isinstance(error, ConnectionError):
                     # It closed the old stream and refuses a new one: nobody lives there any more.
                     self._events.on_gone(self.member_id)
@@ -181,6 +224,7 @@ class Peer:
             self._last_failure = ""
             connection.on_frame = self._on_frame
             self._connection = connection
+            self._connected_at = asyncio.get_running_loop().time()
             try:
                 reason = await self._watch(connection)
                 ended_by_peer = reason == CLOSED

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from raftstore.config import Limits
 from raftstore.membership import Membership
 from raftstore.pb.peer_pb2 import Hello, LeaderAnswer, LeaderQuestion
 from raftstore.raft.messages import Message, MessageKind
-from raftstore.raft.types import MemberId, SnapshotMeta
+from raftstore.raft.types import Index, MemberId, SnapshotMeta
 from raftstore.snap.store import SnapshotStore
 from raftstore.transport.connection import FrameConnection
 from raftstore.transport.hello import HelloRefusedError, check_caller, parse_hello
@@ -38,6 +38,10 @@ class PeerInbox(Protocol):
     def on_messages(self, messages: Sequence[Message], /) -> None: ...
     async def on_question(self, question: LeaderQuestion, /) -> LeaderAnswer: ...
     def check_snapshot(self, message: Message, /) -> SnapshotMeta: ...
+    @property
+    def incarnation(self) -> int: ...
+    @property
+    def applied_index(self) -> Index: ...
 
 
 class Inbound:
@@ -70,22 +74,31 @@ class Inbound:
     def _on_hello(self, kind: FrameKind, body: bytes) -> None:
         server = self.server
         answer = Hello(
-            cluster_id=server.membership.cluster_id, member_id=server.self_id, protocol=PROTOCOL
+            cluster_id=server.membership.cluster_id,
+            member_id=server.self_id,
+            protocol=PROTOCOL,
+            incarnation=server.inbox.incarnation,
         )
         try:
             if kind != FrameKind.HELLO:
                 raise HelloRefusedError(f"a {kind.name} frame where the hello was expected")
             hello = parse_hello(body)
             certificate = self.connection.extra("peercert")
-            purpose = check_caller(hello, server.membership, server.self_id, certificate)
+            purpose = check_caller(
+                hello, server.membership, server.self_id, certificate, server.heard
+            )
         except HelloRefusedError as refusal:
             server.report_refusal(self.connection.remote.rsplit(":", 1)[0], str(refusal))
-            answer.error = str(refusal)
+            answer.error, answer.refusal = str(refusal), refusal.refusal
             self.connection.send(FrameKind.HELLO, answer.SerializeToString())
             self.connection.on_frame = _ignore
             self.connection.close()
             return
         self.member_id, self.purpose = MemberId(hello.member_id), purpose
+        if purpose is Purpose.MEMBERS:
+            server.describe_to(self, answer)
+            return
+        server.meet(hello)
         self.connection.send(FrameKind.HELLO, answer.SerializeToString())
         if purpose is Purpose.RAFT:
             self.connection.on_frame = self._on_frame
@@ -131,12 +144,17 @@ class PeerServer:
         worker: Worker,
         limits: Limits,
         tasks: asyncio.TaskGroup,
+        on_stranger: Callable[[MemberId, Sequence[str]], None],
     ) -> None:
+        """`on_stranger` is told of members that call before our log names them."""
         self.self_id = self_id
         self.membership = membership
         self.inbox = inbox
         self.limits = limits
         self.inbound: set[Inbound] = set()
+        self.heard: dict[MemberId, int] = {}
+        """Which members have called, and from which data directory."""
+        self._on_stranger = on_stranger
         self._snapshots = snapshots
         self._worker = worker
         self._tasks = tasks
@@ -147,6 +165,23 @@ class PeerServer:
     def accept(self) -> FrameConnection:
         """Protocol factory of the listening socket."""
         return Inbound(self).connection
+
+    def describe_to(self, caller: Inbound, answer: Hello) -> None:
+        """Tell one that may be about to join who belongs here, and end the connection."""
+        answer.membership = self.membership.to_json()
+        answer.applied_index = self.inbox.applied_index
+        answer.heard.extend(sorted(self.heard))
+        caller.connection.send(FrameKind.HELLO, answer.SerializeToString())
+        caller.connection.on_frame = _ignore
+        caller.connection.close()
+
+    def meet(self, hello: Hello) -> None:
+        """Remember who called."""
+        caller = MemberId(hello.member_id)
+        if caller in self.heard or len(self.heard) < CONNECTIONS_MAX:
+            self.heard[caller] = hello.incarnation
+        if self.membership.get(caller) is None:
+            self._on_stranger(caller, hello.peer_urls)
 
     def replace_older(self, newest: Inbound) -> None:
         """A member has one Raft stream to us: end those it opened before."""

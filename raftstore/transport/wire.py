@@ -48,6 +48,8 @@ class Purpose(enum.IntEnum):
 
     RAFT = 1
     SNAPSHOT = 2
+    MEMBERS = 4
+    """Nothing: the answer to the hello tells who belongs to the cluster."""
 
 
 class FrameError(ValueError):

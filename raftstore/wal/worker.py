@@ -15,6 +15,9 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from raftstore.errors import MemberEndedError
+from raftstore.raft.types import LostLogError
+
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -26,7 +29,9 @@ Fatal = Callable[[BaseException], None]
 
 def end_process(error: BaseException) -> None:
     """A failed disk, or a broken invariant: say so, and stop without another line of ours."""
-    log.critical("this member cannot go on and stops now: %s", error, exc_info=error)
+    expected = isinstance(error, MemberEndedError | LostLogError)
+    trace = None if expected else error
+    log.critical("this member cannot go on and stops now: %s", error, exc_info=trace)
     logging.shutdown()
     os._exit(1)
 

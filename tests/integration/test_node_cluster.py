@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raftstore.config import ConfigError, Limits
+from raftstore.config import Limits
 from raftstore.engine.recovery import RecoveryError
 from raftstore.errors import StoreError
 from raftstore.pb.command_pb2 import Command, ConfChange
@@ -182,16 +182,6 @@ async def test_a_lost_journal_is_refused(tmp_path: Path) -> None:
             path.unlink()
         with pytest.raises(RecoveryError, match=r"journal .* is missing"):
             await member.start()
-
-
-async def test_joining_at_run_time_is_refused_until_it_is_offered(tmp_path: Path) -> None:
-    async with Cluster(tmp_path / "a", names=("m1",)) as cluster:
-        (member,) = cluster.members.values()
-        joining = dataclasses.replace(
-            member.config, data_dir=tmp_path / "b", initial_cluster_state="existing"
-        )
-        with pytest.raises(ConfigError, match="not offered yet"):
-            await Member(joining).start()
 
 
 async def test_leadership_can_be_handed_over(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from raftstore.membership import Membership
-from raftstore.pb.command_pb2 import ConfChange
+from raftstore.pb.command_pb2 import ConfChange, MemberAttributes
 from raftstore.pb.peer_pb2 import Hello
 from raftstore.raft.types import MemberId
 from raftstore.transport.hello import (
     HelloRefusedError,
+    Refusal,
+    RefusedForGoodError,
     check_answer,
     check_caller,
     parse_hello,
@@ -71,7 +73,7 @@ def test_no_certificate_covers_nothing() -> None:
 
 def test_a_member_with_its_own_certificate_is_let_in() -> None:
     own = certificate(("DNS", "b.example"))
-    assert check_caller(hello("b"), MEMBERS, IDS["a"], own) is Purpose.RAFT
+    assert check_caller(hello("b"), MEMBERS, IDS["a"], own, {}) is Purpose.RAFT
 
 
 @pytest.mark.parametrize(
@@ -87,12 +89,12 @@ def test_a_member_with_its_own_certificate_is_let_in() -> None:
 def test_strangers_are_refused_with_the_reason(changes: dict[str, int], reason: str) -> None:
     own = certificate(("DNS", "b.example"), ("IP Address", "10.0.0.1"))
     with pytest.raises(HelloRefusedError, match=reason):
-        check_caller(hello("b", **changes), MEMBERS, IDS["a"], own)
+        check_caller(hello("b", **changes), MEMBERS, IDS["a"], own, {})
 
 
 def test_a_certificate_of_another_host_does_not_speak_for_a_member() -> None:
     with pytest.raises(HelloRefusedError, match=r"does not cover b\.example"):
-        check_caller(hello("b"), MEMBERS, IDS["a"], certificate(("IP Address", "10.0.0.3")))
+        check_caller(hello("b"), MEMBERS, IDS["a"], certificate(("IP Address", "10.0.0.3")), {})
 
 
 def test_a_removed_member_is_told_so() -> None:
@@ -101,7 +103,40 @@ def test_a_removed_member_is_told_so() -> None:
     change.member.ID = IDS["c"]
     members.apply(change)
     with pytest.raises(HelloRefusedError, match="was removed"):
-        check_caller(hello("c"), members, IDS["a"], certificate(("IP Address", "10.0.0.3")))
+        check_caller(hello("c"), members, IDS["a"], certificate(("IP Address", "10.0.0.3")), {})
+
+
+def test_a_member_that_our_log_does_not_name_yet_speaks_for_itself() -> None:
+    stranger = hello("b", member_id=5, peer_urls=["https://10.0.0.9:2380"])
+    assert (
+        check_caller(stranger, MEMBERS, IDS["a"], certificate(("IP Address", "10.0.0.9")), {})
+        is Purpose.RAFT
+    )
+    with pytest.raises(HelloRefusedError, match=r"does not cover 10\.0\.0\.9"):
+        check_caller(stranger, MEMBERS, IDS["a"], certificate(("IP Address", "10.0.0.8")), {})
+
+
+def test_a_member_with_another_disk_is_refused_for_good() -> None:
+    own = certificate(("DNS", "b.example"))
+    members = MEMBERS.copy()
+    members.apply_attributes(MemberAttributes(member_id=IDS["b"], name="b", incarnation=7))
+    members.apply_attributes(MemberAttributes(member_id=IDS["b"], name="b", incarnation=8))
+    assert members.incarnation_of(IDS["b"]) == 7
+    check_caller(hello("b", incarnation=7), members, IDS["a"], own, {})
+    for known, heard in ((members, {}), (MEMBERS, {IDS["b"]: 7})):
+        with pytest.raises(HelloRefusedError, match="already been bootstrapped") as refused:
+            check_caller(hello("b", incarnation=8), known, IDS["a"], own, heard)
+        assert refused.value.refusal is Refusal.OTHER_DISK
+    with pytest.raises(HelloRefusedError, match="already been bootstrapped"):
+        check_answer(hello("b", incarnation=8), members, IDS["b"])
+    answer = hello("b", error="you were removed", refusal=Refusal.REMOVED)
+    with pytest.raises(RefusedForGoodError):
+        check_answer(answer, members, IDS["b"])
+
+
+def test_whoever_has_no_identity_yet_may_ask_who_belongs_here() -> None:
+    question = Hello(protocol=PROTOCOL, purpose=Purpose.MEMBERS)
+    assert check_caller(question, MEMBERS, IDS["a"], certificate(), {}) is Purpose.MEMBERS
 
 
 def test_an_answer_must_come_from_the_member_that_was_called() -> None:
