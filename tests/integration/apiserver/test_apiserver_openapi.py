@@ -127,3 +127,12 @@ async def test_all_documents_cost_less_than_a_second(server: ApiServerProcess) -
     finally:
         await client.close()
         assert fresh.stop() == 0
+
+
+async def test_custom_resource_definitions_are_seen_to_be_none(api: ApiClient) -> None:
+    url = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    listed = (await api.get(url)).json
+    assert (listed["kind"], listed["items"]) == ("CustomResourceDefinitionList", [])
+    body = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    refused = await api.post(url, body)
+    assert (refused.status, refused.json["reason"]) == (405, "MethodNotAllowed")
