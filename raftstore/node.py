@@ -18,6 +18,7 @@ from etcdclient.pb.rpc_pb2 import Member
 from raftstore import errors
 from raftstore.callers import Callers
 from raftstore.config import NodeConfig
+from raftstore.disk_space import DiskSpace
 from raftstore.engine.first_start import first_identity, removed_text
 from raftstore.engine.host import SYSTEM_HOST, Connect, Host
 from raftstore.engine.identity import identity_path, removed_path
@@ -135,6 +136,7 @@ class Node:
             raise
         self._owned.spawn(lambda: tick_for_ever(self.config, self._on_tick), "raft-ticks")
         self._owned.spawn(self._publish, "publish-attributes")
+        self._owned.spawn(self._disk_space().watch, "disk-space")
         self._maybe_campaign_early()
         self._wake()
         return self
@@ -298,8 +300,7 @@ class Node:
         return self._raft.leadership
 
     @property
-    def applied_index(self) -> Index:
-        """Up to where the log is applied here."""
+    def applied_index(self) -> Index:  # of what the network tells joiners
         return self._applied_index
 
     def connected_s(self, member_id: MemberId) -> float:
@@ -401,6 +402,11 @@ class Node:
         elapsed_ms = int((self._loop.time() - self._lease_time) * 1_000)
         self._lease_time += elapsed_ms / 1_000
         self.lessor.pass_time(elapsed_ms)
+
+    def _disk_space(self) -> DiskSpace:
+        waiting, alarms = self._callers.proposals, self.machine.alarms
+        files = self._journal, self._parts.snapshots
+        return DiskSpace(self.member_id, *files, alarms, self.propose, waiting)
 
     async def _publish(self) -> None:
         await publish_attributes(self.member_id, self.incarnation, self.config, self.propose)
@@ -534,13 +540,8 @@ class Node:
 
     def _on_soft_state(self, soft: SoftState) -> None:
         if soft.leader != self.leader:
-            log.info(
-                "member %016x: leader %016x, term %d, %s",
-                self.member_id,
-                soft.leader,
-                self._raft.term,
-                soft.role.value,
-            )
+            told = (self.member_id, soft.leader, self._raft.term, soft.role.value)
+            log.info("member %016x: leader %016x, term %d, %s", *told)
             if soft.leader == NO_MEMBER:
                 self._leaderless_since = self._loop.time()
         if (soft.role is Role.LEADER) != (self._role is Role.LEADER):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from raftstore import errors
@@ -157,6 +157,11 @@ class Proposals(Generic[T]):
         held = [waiting for waiting in self._handed.values() if waiting.asked_at < asked_before]
         for waiting in held:
             self._end(waiting, errors.timed_out_leader_failure(definite=False))
+
+    def refuse_queued(self, refusal: Callable[[], StoreError]) -> None:
+        """Fail whatever was not handed over yet: there is no room for it."""
+        while self._queue:
+            self._drop_queued(refusal())
 
     def stop(self) -> None:
         """This member stops: fail everything."""

@@ -37,6 +37,7 @@ class Parts:
 
     def close(self) -> None:
         """Finish what the disks were told, close the files, let go of the lock. Blocks."""
+        self.journal.stop_waiting()
         self.journal_worker.close()
         self.snapshot_worker.close()
         self.journal.close()

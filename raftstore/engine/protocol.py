@@ -16,7 +16,7 @@ from raftstore.pb.command_pb2 import Command, ConfChange
 from raftstore.raft.types import Index, MemberId, Role
 
 if TYPE_CHECKING:
-    from raftstore.apply import ApplyResult
+    from raftstore.apply import Alarms, ApplyResult
     from raftstore.lease import Lessor
     from raftstore.mvcc import Store
 
@@ -50,6 +50,8 @@ class StateMachine(Protocol):
 
     applied_index: Index
 
+    @property
+    def alarms(self) -> Alarms: ...
     @property
     def store(self) -> Store: ...
     @property

@@ -17,6 +17,7 @@ from raftstore.raft.log import RaftLog, entry_bytes
 from raftstore.raft.types import Index, Term
 from raftstore.snap.codec import SnapshotHead
 from raftstore.snap.store import SnapshotStore
+from raftstore.wal.reserve import DiskFullError
 from raftstore.wal.segment import Journal
 from raftstore.wal.worker import Worker
 
@@ -54,6 +55,7 @@ class Snapshotting:
         self._bytes_at_last = journal.appended_bytes
         self._taking = asyncio.Lock()
         self._claimed = False
+        self._given_up = Index(0)
         self._expected: Point | None = None
         self.pending: SnapshotHead | None = None
         """A snapshot that is durable but not yet vouched for by the journal."""
@@ -70,7 +72,7 @@ class Snapshotting:
         """
         if self._claimed or self._taking.locked() or self.pending is not None:
             return False
-        since = self._newest[0] if self._newest is not None else 0
+        since = max(self._given_up, self._newest[0] if self._newest is not None else 0)
         written = self._journal.appended_bytes - self._bytes_at_last
         limits = self._limits
         least = max(limits.snapshot_journal_bytes, self._last_size)
@@ -83,13 +85,18 @@ class Snapshotting:
         """Write the state to a file, durable on return; `pending` then asks for its mark.
 
         `capture` is called once it is this snapshot's turn; one is taken at a time. Returns the
-        index at which the snapshot stands.
+        index at which the newest snapshot stands: an older one if the disk is full.
         """
         async with self._taking:
             self._claimed = False
             head, chunks = capture()
             self._bytes_at_last = self._journal.appended_bytes
-            self._last_size = await self._store.save(head, chunks, self._worker)
+            try:
+                self._last_size = await self._store.save(head, chunks, self._worker)
+            except DiskFullError as error:
+                log.warning("snapshot at index %d given up: %s", head.index, error)
+                self._given_up = head.index
+                return self._newest[0] if self._newest is not None else Index(0)
             if self._newest is None or self._newest[0] < head.index:
                 self.pending = head
                 log.info("snapshot at index %d, %d bytes", head.index, self._last_size)

@@ -127,9 +127,14 @@ class KvService:
         return result.response
 
     async def _check_quota(self, command: Command) -> None:
-        """Refuse what would not fit, and raise the alarm that makes all members refuse."""
+        """Refuse what would not fit, and raise the alarm that makes all members refuse.
+
+        Under the alarm nothing is even proposed: a full disk has no room for the refused either.
+        """
         quota = self._limits.quota_backend_bytes
-        if not quota or self._node.store.size_bytes + command.ByteSize() <= quota:
+        if not self._alarms.has(NOSPACE) and (
+            not quota or self._node.store.size_bytes + command.ByteSize() <= quota
+        ):
             return
         if command.HasField("txn") and not _has_put(command.txn):
             return

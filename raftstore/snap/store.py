@@ -7,9 +7,10 @@ loop, and never in the journal's thread: a snapshot must not delay a write.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from raftstore.raft.types import Index, SnapshotMeta, Term
@@ -20,6 +21,7 @@ from raftstore.snap.codec import (
     SnapshotHead,
 )
 from raftstore.wal.files import SYSTEM_FILES, Files, OpenFile
+from raftstore.wal.reserve import NO_SPACE, DiskFullError
 from raftstore.wal.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class SnapshotStore:
         self._files = files
         self._chunk_bytes_max = chunk_bytes_max
         self._received = 0
+        self._disk_full = False
         files.make_directory(directory)
         for leftover in files.glob(directory, "*.tmp"):
             files.remove(leftover)
@@ -78,7 +81,7 @@ class SnapshotStore:
         """
         clock = asyncio.get_running_loop().time
         encoder = SnapshotEncoder()
-        writer = SnapshotWriter(self._directory / f"own-{head.index:016x}.tmp", self._files)
+        writer = self._writer(f"own-{head.index:016x}.tmp")
         try:
             await worker.run(lambda: writer.write(encoder.head(head)))
             for chunk in chunks:
@@ -97,10 +100,21 @@ class SnapshotStore:
     def begin_receive(self) -> SnapshotReceiver:
         """A snapshot that comes in pieces from a peer."""
         self._received += 1
-        writer = SnapshotWriter(self._directory / f"received-{self._received}.tmp", self._files)
+        writer = self._writer(f"received-{self._received}.tmp")
         return SnapshotReceiver(
             self, writer, SnapshotDecoder(chunk_bytes_max=self._chunk_bytes_max)
         )
+
+    def _writer(self, name: str) -> SnapshotWriter:
+        def on_full() -> None:
+            self._disk_full = True
+
+        return SnapshotWriter(self._directory / name, self._files, on_full)
+
+    def take_disk_full(self) -> bool:
+        """Whether a snapshot found no room since this was last asked."""
+        was_full, self._disk_full = self._disk_full, False
+        return was_full
 
     def remove_except(self, keep: set[tuple[Index, Term]]) -> None:
         """Remove every snapshot but those named. Blocking."""
@@ -146,31 +160,46 @@ class SnapshotWriter:
     All methods block; they run in the snapshot worker. The first write opens the file.
     """
 
-    def __init__(self, path: Path, files: Files = SYSTEM_FILES) -> None:
+    def __init__(self, path: Path, files: Files, on_full: Callable[[], None]) -> None:
         self._path = path
         self._files = files
+        self._on_full = on_full
         self._file: OpenFile | None = None
         self._unsynced = 0
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        if self._file is None:
-            self._file = self._files.open(self._path, create=True)
-        self._file.write(data, self.size)
-        self.size += len(data)
-        self._unsynced += len(data)
-        if self._unsynced >= SYNC_EVERY_BYTES:
-            self._file.sync_data()
-            self._unsynced = 0
+        """Add to the file. Raises DiskFullError; then only `abandon` may follow."""
+        with self._room():
+            if self._file is None:
+                self._file = self._files.open(self._path, create=True)
+            self._file.write(data, self.size)
+            self.size += len(data)
+            self._unsynced += len(data)
+            if self._unsynced >= SYNC_EVERY_BYTES:
+                self._file.sync_data()
+                self._unsynced = 0
 
     def publish(self, path: Path) -> None:
-        """Give the file its name, durably."""
+        """Give the file its name, durably. Raises DiskFullError, as `write`."""
         assert self._file is not None
-        self._file.sync()
+        with self._room():
+            self._file.sync()
         self._file.close()
         self._file = None
         self._files.rename(self._path, path)
         self._files.sync_directory(path.parent)
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        """Nothing relies on this file yet, so that a full disk, even at a sync, does no harm."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            self._on_full()
+            raise DiskFullError(f"no room for {self._path.name}: {error.strerror}") from error
 
     def abandon(self) -> None:
         """Remove the file unless it was published."""

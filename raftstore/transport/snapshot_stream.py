@@ -17,6 +17,7 @@ from raftstore.snap.codec import SnapshotDamagedError
 from raftstore.snap.store import SnapshotGoneError, SnapshotStore
 from raftstore.transport.connection import FrameConnection
 from raftstore.transport.wire import FrameError, FrameKind, decode_messages, encode_messages
+from raftstore.wal.reserve import DiskFullError
 from raftstore.wal.worker import Worker
 
 STALL_MAX_S = 10.0
@@ -107,6 +108,8 @@ class IncomingSnapshot:
             await self._worker.run(lambda: receiver.finish(meta))
         except SnapshotDamagedError as error:
             raise TransferError(f"damaged on its way: {error}") from error
+        except DiskFullError as error:
+            raise TransferError(str(error)) from error
         finally:
             await self._worker.run(receiver.abandon)
         installed(message)

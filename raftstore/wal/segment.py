@@ -7,6 +7,8 @@ may be unsynced at a time: `repair` rests on that.
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +17,13 @@ from raftstore.wal import codec
 from raftstore.wal.codec import FileHeader, Record, SnapshotMark
 from raftstore.wal.files import SYSTEM_FILES, Files, OpenFile
 from raftstore.wal.repair import Replayed, Segment, find_segments, replay, segment_name
+from raftstore.wal.reserve import NO_SPACE, Reserve
 from raftstore.wal.worker import Worker
+
+log = logging.getLogger(__name__)
+
+ROOM_RETRY_S = 0.2
+"""How often a journal that has no room at all tries again."""
 
 
 class Journal:
@@ -44,6 +52,12 @@ class Journal:
         self._deferred: HardState | None = replayed.hard_state
         self._in_flight = False
         self._file = files.open(self._segments[-1].path)
+        self._reserve = Reserve(directory / "reserve", segment_bytes, files)
+        self._reserve.keep()
+        self._keeping = self._was_short = False
+        self._closing = threading.Event()
+        self.on_short_of_room: Callable[[], None] = lambda: None
+        """Called on the loop when there is no room for a reserve any more."""
         self.appended_bytes = 0
         """Bytes appended since this object was made; snapshots are triggered by its growth."""
 
@@ -124,15 +138,55 @@ class Journal:
             if created is not None:
                 segment, header_bytes, size = created
                 self._file.close()
-                self._file = create_segment(segment.path, header_bytes, size, self._files)
+                self._file = self._create(segment.path, header_bytes, size)
             self._file.write(data, offset)
             self._file.sync_data()
 
         def finished() -> None:
             self._in_flight = False
+            self._tell_of_room()
             done()
 
         self._worker.submit(write, finished)
+
+    def _create(self, path: Path, header: bytes, size: int) -> OpenFile:
+        """A new segment; when it does not fit, in place of the reserve, or once there is room.
+
+        Until then nothing is written, and nothing that this member promised is lost.
+        """
+        while True:
+            try:
+                return create_segment(path, header, size, self._files)
+            except OSError as error:
+                if error.errno not in NO_SPACE:
+                    raise
+                if self._reserve.held:
+                    log.warning("the disk is full: the journal goes on in its reserve")
+                    self._reserve.give_up()
+                elif self._closing.wait(ROOM_RETRY_S):
+                    raise
+
+    @property
+    def short_of_room(self) -> bool:
+        """Whether there was no room for one more segment when last looked."""
+        return self._reserve.short
+
+    def keep_reserve(self) -> None:
+        """Look whether there is room for one more segment, and keep it."""
+        if self._keeping:
+            return
+        self._keeping = True
+
+        def looked() -> None:
+            self._keeping = False
+            self._tell_of_room()
+
+        self._worker.submit(self._reserve.keep, looked)
+
+    def _tell_of_room(self) -> None:
+        was_short, self._was_short = self._was_short, self._reserve.short
+        if self._was_short and not was_short:
+            self.on_short_of_room()
 
     def release(self, index: int) -> int:
         """Remove segments that hold only entries before `index`. Returns how many go.
@@ -157,8 +211,12 @@ class Journal:
         self._worker.submit(remove, lambda: None)
         return len(released)
 
+    def stop_waiting(self) -> None:
+        """Wait no longer for room on a full disk: the member stops."""
+        self._closing.set()
+
     def close(self) -> None:
-        """Close the file. The worker must be idle; whatever was appended is already synced."""
+        """Close the file. The worker must have ended; whatever was appended is synced."""
         self._file.close()
 
 
@@ -166,8 +224,13 @@ def create_segment(path: Path, header: bytes, size: int, files: Files) -> OpenFi
     """Make a segment of `size` zeros behind its header, durable, and open it."""
     beside = path.with_name(path.name + ".tmp")
     file = files.open(beside, create=True)
-    file.preallocate(size)
-    file.write(header, 0)
+    try:
+        file.preallocate(size)
+        file.write(header, 0)
+    except OSError:
+        file.close()
+        files.remove(beside)
+        raise
     file.sync()
     files.rename(beside, path)
     files.sync_directory(path.parent)
