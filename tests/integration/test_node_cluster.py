@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from raftstore.config import Limits
-from raftstore.engine.recovery import RecoveryError
+from raftstore.engine.identity import RecoveryError
 from raftstore.errors import StoreError
 from raftstore.pb.command_pb2 import Command, ConfChange
 from raftstore.pb.peer_pb2 import LeaderQuestion

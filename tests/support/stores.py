@@ -115,7 +115,10 @@ class StoreCluster:
         ]
 
     async def wait_until_serving(self) -> None:
-        """Until a write succeeds. Fails with the logs if a process ends or time runs out."""
+        """Until a write succeeds and every member that runs follows a leader.
+
+        Fails with the logs if a process ends or time runs out.
+        """
         async with self.client(timeout_s=1.0) as client, asyncio.timeout(START_TIMEOUT_S):
             while True:
                 try:
@@ -126,7 +129,10 @@ class StoreCluster:
                         assert not ended, member.log_path.read_text()
                     await asyncio.sleep(0.02)
                     continue
-                return
+                break
+            for member in self.members:
+                if member.process is not None:
+                    await _await_leader(client, member.endpoint)
 
     def send(self, place: int, number: signal.Signals) -> None:
         """Send a signal to a member that runs."""
@@ -176,6 +182,17 @@ def make_store(
         ],
         extra_flags=tuple(extra_flags),
     )
+
+
+async def _await_leader(client: EtcdClient, endpoint: str) -> None:
+    while True:
+        try:
+            status = await client.status(endpoint, timeout_s=1.0)
+        except EtcdError:
+            status = None
+        if status is not None and status.leader:
+            return
+        await asyncio.sleep(0.02)
 
 
 async def leader_of(client: EtcdClient, endpoints: Sequence[str]) -> str:
