@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from apiserver.api import errors
 from apiserver.api.metadata import GENERATE_ATTEMPTS, generate_name, stamp_new
 from apiserver.endpoints.api import Api
+from apiserver.endpoints.ownership import SERVER, ownership, request_manager
 from apiserver.endpoints.target import Target, is_namespace, is_service
 from apiserver.endpoints.write import (
     fit_to_target,
@@ -38,16 +39,23 @@ async def create(api: Api, ctx: RequestContext, target: Target) -> Reply:
     media = require(ctx.accept)
     dry_run, validation = parse_write_options(ctx, "CreateOptions")
     decoded = await read_object(ctx, target, validation)
-    stored = await create_object(api, target, decoded.obj, dry_run=dry_run)
+    manager = request_manager(ctx)
+    stored = await create_object(api, target, decoded.obj, dry_run=dry_run, manager=manager)
     warnings = decoded.warnings + tuple(strategy_for(target.resource).warnings(decoded.obj))
     return written_reply(api, ctx, target, stored, media, status=201, warnings=warnings)
 
 
 async def create_object(
-    api: Api, target: Target, obj: JsonObject, *, dry_run: bool = False
+    api: Api,
+    target: Target,
+    obj: JsonObject,
+    *,
+    dry_run: bool = False,
+    manager: str | None = SERVER,
 ) -> StoredObject:
     """Create a decoded object, durable on return unless it is a dry run. Owns `obj`.
 
+    Its fields will belong to `manager`; None says that its `managedFields` tell already.
     Raises `ApiError`: 403, 404, 409, 422, and 504 when the outcome is unknown.
     """
     resource = target.resource
@@ -57,6 +65,8 @@ async def create_object(
     if metadata.get("resourceVersion"):
         text = "resourceVersion should not be set on objects to be created"
         raise errors.ApiError(500, "", text)
+    if manager is not None:
+        ownership(api, resource, "", manager).track(obj, None)
     stamp_new(obj, uid=new_uid(), now=api.now())
     base = "" if metadata.get("name") else metadata.get("generateName", "")
     attempts = GENERATE_ATTEMPTS if base else 1

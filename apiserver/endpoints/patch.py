@@ -9,9 +9,12 @@ from typing import Any, Final
 from apiserver.api import decode, errors
 from apiserver.api.decode import FieldValidation
 from apiserver.endpoints.api import Api
+from apiserver.endpoints.apply import apply_configuration
+from apiserver.endpoints.ownership import ownership_of
 from apiserver.endpoints.replace import check_update_preconditions, decide_replacement
 from apiserver.endpoints.target import Target
 from apiserver.endpoints.write import (
+    APPLY_PATCH,
     fit_update_to_target,
     object_type,
     parse_write_options,
@@ -32,16 +35,19 @@ from apiserver.store.objects import JsonObject
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
-PATCH_TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+PATCH_TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 Apply = Callable[[JsonObject], Any]
 
 
 async def patch(api: Api, ctx: RequestContext, target: Target) -> Reply:
     """Answer 200 with the object as it is now."""
+    if media_type(ctx.http) == APPLY_PATCH:
+        return await apply_configuration(api, ctx, target)
     media = require(ctx.accept)
     dry_run, validation = parse_write_options(ctx, "PatchOptions")
     apply = await read_patch(ctx, target.resource.type_name)
+    owner = ownership_of(api, ctx, target.resource, target.subresource)
     warnings: tuple[str, ...] = ()
 
     def decide(stored: JsonObject) -> Decision:
@@ -50,7 +56,7 @@ async def patch(api: Api, ctx: RequestContext, target: Target) -> Reply:
         decoded = patched(target, apply, old, validation)
         new, warnings = decoded.obj, decoded.warnings
         check_update_preconditions(target, new, old)
-        return decide_replacement(target, new, old)
+        return decide_replacement(target, new, old, owner)
 
     try:
         changed = await api.storage.writes.guaranteed_change(

@@ -2,8 +2,10 @@
 
 from apiserver.api import errors
 from apiserver.api.field_errors import invalid
+from apiserver.endpoints.ownership import Ownership
 from apiserver.endpoints.removal import is_finished
 from apiserver.endpoints.target import Target
+from apiserver.patch.managed_fields import settle_times
 from apiserver.registry import strategy_for
 from apiserver.registry.convert import to_storage
 from apiserver.store.etcd3 import Decision, Put, Remove
@@ -30,15 +32,21 @@ def check_update_preconditions(target: Target, new: JsonObject, old: JsonObject)
         )
 
 
-def decide_replacement(target: Target, new: JsonObject, old: JsonObject) -> Decision:
+def decide_replacement(
+    target: Target, new: JsonObject, old: JsonObject, owner: Ownership | None
+) -> Decision:
     """Replace `old` by `new` (both in the served version), or remove what `new` sets free.
 
-    Owns `new`. Raises `ApiError` 422 for what is not allowed.
+    Owns `new`. What it changes will belong to `owner`; None says that the `managedFields` of `new`
+    tell already. Raises `ApiError` 422 for what is not allowed.
     """
     strategy = strategy_for(target.resource)
     new["metadata"].pop("resourceVersion", None)
     if target.subresource == "finalize":
         new = _finalized(new, old)
+    if owner is not None:
+        owner.track(new, old)
+    if target.subresource == "finalize":
         findings = []
     elif target.subresource in ("status", "approval"):
         strategy.prepare_status_update(new, old)
@@ -48,6 +56,7 @@ def decide_replacement(target: Target, new: JsonObject, old: JsonObject) -> Deci
         findings = strategy.validate_update(new, old)
     if findings:
         raise errors.invalid(target.resource.group, target.resource.kind, target.name, findings)
+    settle_times(new, old)
     return Remove() if is_finished(new) else Put(to_storage(target.resource, new))
 
 
@@ -57,4 +66,4 @@ def _finalized(new: JsonObject, old: JsonObject) -> JsonObject:
     spec = {**(old.get("spec") or {}), "finalizers": finalizers}
     if not finalizers:
         del spec["finalizers"]
-    return {**old, "spec": spec}
+    return {**old, "metadata": dict(old["metadata"]), "spec": spec}

@@ -7,6 +7,7 @@ import orjson
 
 from apiserver.api import errors
 from apiserver.endpoints.api import Api
+from apiserver.endpoints.ownership import ownership_of
 from apiserver.endpoints.patch import patched, read_patch
 from apiserver.endpoints.replace import check_update_preconditions, decide_replacement
 from apiserver.endpoints.target import Target
@@ -67,6 +68,7 @@ async def _change(
     api: Api, ctx: RequestContext, target: Target, scaled: Scaled, *, dry_run: bool
 ) -> Reply:
     media = require(ctx.accept)
+    owner = ownership_of(api, ctx, target.resource, "scale")
     whole = Target(target.resource, target.namespace, target.name)
 
     def decide(stored: JsonObject) -> Decision:
@@ -76,7 +78,7 @@ async def _change(
         findings = validate_scale(scale)
         if findings:
             raise errors.invalid("autoscaling", "Scale", target.name, findings)
-        return decide_replacement(whole, _with_own_metadata(old, scale), old)
+        return decide_replacement(whole, _with_own_metadata(old, scale), old, owner)
 
     try:
         changed = await api.storage.writes.guaranteed_change(

@@ -4,6 +4,7 @@ import orjson
 
 from apiserver.endpoints.api import Api
 from apiserver.endpoints.create import create_object
+from apiserver.endpoints.ownership import ownership_of, request_manager
 from apiserver.endpoints.replace import check_update_preconditions, decide_replacement
 from apiserver.endpoints.target import Target
 from apiserver.endpoints.write import (
@@ -28,12 +29,13 @@ async def update(api: Api, ctx: RequestContext, target: Target) -> Reply:
     decoded = await read_object(ctx, target, validation)
     fit_update_to_target(target, decoded.obj)
     pristine = orjson.dumps(decoded.obj)
+    owner = ownership_of(api, ctx, target.resource, target.subresource)
 
     def decide(stored: JsonObject) -> Decision:
         new: JsonObject = orjson.loads(pristine)
         old = from_storage(target.resource, stored)
         check_update_preconditions(target, new, old)
-        return decide_replacement(target, new, old)
+        return decide_replacement(target, new, old, owner)
 
     try:
         changed = await api.storage.writes.guaranteed_change(
@@ -42,7 +44,9 @@ async def update(api: Api, ctx: RequestContext, target: Target) -> Reply:
     except KeyGoneError as error:
         if not _may_create(target, decoded.obj):
             raise target.not_found() from error
-        created = await create_object(api, target, decoded.obj, dry_run=dry_run)
+        created = await create_object(
+            api, target, decoded.obj, dry_run=dry_run, manager=request_manager(ctx)
+        )
         return written_reply(
             api, ctx, target, created, media, status=201, warnings=decoded.warnings
         )

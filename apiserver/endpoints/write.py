@@ -1,23 +1,34 @@
 """What create, update and patch have in common: options, identity, the answer. PURE but for ids."""
 
 import uuid
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from apiserver.api import decode, errors
 from apiserver.api.decode import FieldValidation
-from apiserver.api.field_errors import not_supported
+from apiserver.api.field_errors import (
+    FieldError,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 from apiserver.api.protobuf import PROTOBUF, decode_protobuf
 from apiserver.endpoints.api import Api
 from apiserver.endpoints.presenter import presenter_for
 from apiserver.endpoints.target import Target
-from apiserver.http.body import object_media_type, read_body
+from apiserver.http.body import media_type, object_media_type, read_body
 from apiserver.http.context import RequestContext
 from apiserver.http.negotiate import MediaType
 from apiserver.http.reply import Reply
 from apiserver.http.status import bytes_reply
+from apiserver.patch.managed_fields import MANAGER_BYTES_MAX
 from apiserver.store.objects import JsonObject, StoredObject
 
 WARNINGS_BYTES_MAX = 4096
+
+APPLY_PATCH: Final = "application/apply-patch+yaml"
 
 
 def new_uid() -> str:
@@ -28,10 +39,27 @@ def new_uid() -> str:
 def parse_write_options(ctx: RequestContext, kind: str) -> tuple[bool, FieldValidation]:
     """Whether it is a dry run, and what to do about unknown fields. Raises 400 or 422."""
     dry_run = ctx.query.get("dryRun", "")
+    findings = list(_manager_findings(ctx, kind))
     if dry_run not in ("", "All"):
-        findings = [not_supported("dryRun", [dry_run], ["All"])]
+        findings.append(not_supported("dryRun", [dry_run], ["All"]))
+    if findings:
         raise errors.invalid("meta.k8s.io", kind, "", findings)
-    return bool(dry_run), FieldValidation.of(ctx.query.get("fieldValidation", ""))
+    return bool(dry_run), FieldValidation.of(ctx.query.get("fieldValidation", ""), kind)
+
+
+def _manager_findings(ctx: RequestContext, kind: str) -> Iterator[FieldError]:
+    """What is wrong with `fieldManager` and `force`."""
+    manager = ctx.query.get("fieldManager", "")
+    if kind == "PatchOptions":
+        applies = media_type(ctx.http) == APPLY_PATCH
+        if applies and not manager:
+            yield required("fieldManager", "is required for apply patch")
+        if not applies and "force" in ctx.query:
+            yield forbidden("force", "may not be specified for non-apply patch")
+    if len(manager.encode()) > MANAGER_BYTES_MAX:
+        yield too_long("fieldManager", MANAGER_BYTES_MAX)
+    if not manager.isprintable():
+        yield invalid("fieldManager", manager, "should only contain printable characters")
 
 
 def fit_to_target(target: Target, obj: JsonObject) -> None:
