@@ -1,7 +1,7 @@
 """A snapshot's bytes: a head that says what it is, checksummed chunks, and a tail for the whole.
 
     head    magic 8 | format u32 | meta length u32 | meta crc u32 | meta (JSON)
-    chunk   length u32 (never 0) | crc u32 | data
+    chunk   length u32 (never 0; its highest bit: the next one continues it) | crc u32 | data
     tail    0 u32 | crc u32 of all chunks | chunks u64 | bytes u64       (little endian)
 
 A chunk's crc continues from that of the chunk before, so a lost or moved chunk is noticed at once.
@@ -24,6 +24,7 @@ FORMAT = 1
 _HEAD = struct.Struct("<8sIII")
 _CHUNK = struct.Struct("<II")
 _TAIL = struct.Struct("<IIQQ")
+_CONTINUED = 1 << 31
 META_BYTES_MAX = 1 << 20
 
 
@@ -64,12 +65,13 @@ class SnapshotEncoder:
         self._crc = crc
         return _HEAD.pack(MAGIC, FORMAT, len(meta), crc) + meta
 
-    def chunk(self, data: bytes) -> bytes:
-        assert data, "an empty chunk would read as the tail"
+    def chunk(self, data: bytes, *, continued: bool = False) -> bytes:
+        """One chunk; `continued` if it is only the beginning of what the next one goes on with."""
+        assert 0 < len(data) < _CONTINUED, "an empty chunk would read as the tail"
         self._crc = zlib.crc32(data, self._crc)
         self._chunks += 1
         self._bytes += len(data)
-        return _CHUNK.pack(len(data), self._crc) + data
+        return _CHUNK.pack(len(data) | continued << 31, self._crc) + data
 
     def tail(self) -> bytes:
         return _TAIL.pack(0, self._crc, self._chunks, self._bytes)
@@ -119,10 +121,12 @@ class SnapshotDecoder:
             raise SnapshotDamagedError("the head's checksum does not match")
         self.head = _decode_meta(meta)
         self._crc = meta_crc
+        begun: list[bytes] = []
         while True:
             length, crc = _CHUNK.unpack((yield _CHUNK.size))
             if length == 0:
                 break
+            continued, length = length & _CONTINUED, length & ~_CONTINUED
             if length > self._chunk_bytes_max:
                 raise SnapshotDamagedError(f"a chunk of {length} bytes is impossible")
             chunk = yield length
@@ -131,10 +135,13 @@ class SnapshotDecoder:
                 raise SnapshotDamagedError(f"the checksum of chunk {self._chunks} does not match")
             self._chunks += 1
             self._bytes += length
-            self._found.append(chunk)
+            begun.append(chunk)
+            if not continued:
+                self._found.append(b"".join(begun))
+                begun.clear()
         rest = yield _TAIL.size - _CHUNK.size
         totals = _TAIL.unpack(_CHUNK.pack(0, crc) + rest)
-        if totals != (0, self._crc, self._chunks, self._bytes):
+        if begun or totals != (0, self._crc, self._chunks, self._bytes):
             raise SnapshotDamagedError("the tail does not agree with the chunks before it")
 
 

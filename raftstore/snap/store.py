@@ -87,7 +87,8 @@ class SnapshotStore:
             for chunk in chunks:
                 for begin in range(0, len(chunk), self._chunk_bytes_max):
                     piece = chunk[begin : begin + self._chunk_bytes_max]
-                    encoded = encoder.chunk(piece)
+                    more = begin + len(piece) < len(chunk)
+                    encoded = encoder.chunk(piece, continued=more)
                     began_at = clock()
                     await worker.run(functools.partial(writer.write, encoded))
                     await asyncio.sleep(clock() - began_at)

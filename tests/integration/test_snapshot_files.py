@@ -38,15 +38,14 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-async def test_what_is_saved_is_read_back_in_chunks_of_bounded_size(
+async def test_what_is_saved_is_read_back_in_the_same_chunks_however_large(
     tmp_path: Path, worker: DiskWorker
 ) -> None:
     store = store_in(tmp_path)
     size = await store.save(HEAD, iter(CHUNKS), worker)
     head, chunks = store.read(7, 2)
     assert head.meta == HEAD.meta
-    assert b"".join(chunks) == b"".join(CHUNKS)
-    assert max(map(len, chunks)) == 2_000
+    assert chunks == CHUNKS  # on disk the first is in three pieces; the simulation found it so
     assert store.path(7, 2).stat().st_size == size
     assert len(names(tmp_path)) == 1
 
