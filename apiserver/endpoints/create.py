@@ -17,6 +17,7 @@ from apiserver.endpoints.write import (
 from apiserver.http.context import RequestContext
 from apiserver.http.negotiate import require
 from apiserver.http.reply import Reply
+from apiserver.patch.managed_fields import put
 from apiserver.registry import strategy_for
 from apiserver.registry.convert import to_storage
 from apiserver.store.etcd3 import Guard, GuardLostError, KeyExistsError
@@ -65,9 +66,11 @@ async def create_object(
     if metadata.get("resourceVersion"):
         text = "resourceVersion should not be set on objects to be created"
         raise errors.ApiError(500, "", text)
-    if manager is not None:
-        ownership(api, resource, "", manager).track(obj, None)
     stamp_new(obj, uid=new_uid(), now=api.now())
+    if manager is None:
+        put(obj, metadata.get("managedFields") or [])
+    else:
+        ownership(api, resource, "", manager).track(obj, None)
     base = "" if metadata.get("name") else metadata.get("generateName", "")
     attempts = GENERATE_ATTEMPTS if base else 1
     for _ in range(attempts):

@@ -2,13 +2,14 @@
 
 from apiserver.api import errors
 from apiserver.api.field_errors import invalid
+from apiserver.api.json_values import same
 from apiserver.endpoints.ownership import Ownership
 from apiserver.endpoints.removal import is_finished
 from apiserver.endpoints.target import Target
 from apiserver.patch.managed_fields import settle_times
 from apiserver.registry import strategy_for
 from apiserver.registry.convert import to_storage
-from apiserver.store.etcd3 import Decision, Put, Remove
+from apiserver.store.etcd3 import KEEP, Decision, Put, Remove
 from apiserver.store.objects import JsonObject
 
 
@@ -57,7 +58,16 @@ def decide_replacement(
     if findings:
         raise errors.invalid(target.resource.group, target.resource.kind, target.name, findings)
     settle_times(new, old)
-    return Remove() if is_finished(new) else Put(to_storage(target.resource, new))
+    if is_finished(new):
+        return Remove()
+    return KEEP if _is_same(new, old) else Put(to_storage(target.resource, new))
+
+
+def _is_same(new: JsonObject, old: JsonObject) -> bool:
+    """Whether nothing changes; the order of keys means nothing."""
+    before = {**old, "metadata": {**old["metadata"]}}
+    before["metadata"].pop("resourceVersion", None)
+    return new == before and same(new, before)
 
 
 def _finalized(new: JsonObject, old: JsonObject) -> JsonObject:
