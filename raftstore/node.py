@@ -196,8 +196,7 @@ class Node:
         return self.machine.lessor
 
     @property
-    def members(self) -> Membership:
-        """The membership, as applied here. Read only."""
+    def members(self) -> Membership:  # read only
         return self._members
 
     def on_applied(self, callback: Callable[[AppliedBatch], None]) -> None:
@@ -308,7 +307,7 @@ class Node:
         return self._network.connected_s(member_id)
 
     def _check_running(self) -> None:
-        if self._stopped:
+        if self._stopped or self._members.is_removed(self.member_id):
             raise errors.stopped(definite=True)
 
     # What the network reports
@@ -555,6 +554,7 @@ class Node:
 
     async def _leave(self) -> None:
         """Removed: remember it for ever, answer who still waits, and end."""
+        self._callers.stop()
         reason = removed_text(self.member_id)
         path, files = removed_path(self.config), self._host.files
         await self._parts.snapshot_worker.run(lambda: write_durably(path, reason.encode(), files))

@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from raftstore.apply import Applier
+from raftstore.collector import keep_settled
 from raftstore.engine.identity import RecoveryError
 from raftstore.errors import StoreError
 from raftstore.flags import Options, split_client_url
@@ -68,6 +69,9 @@ async def serve(options: Options, stop: asyncio.Event) -> None:
         server = _listen(options, services)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(services.watch.run(), name="watch")
+            settling = tasks.create_task(
+                keep_settled(lambda: applier.store.revision), name="collector"
+            )
             await server.start()
             await services.set_serving(serving=True)
             log.info(
@@ -80,6 +84,7 @@ async def serve(options: Options, stop: asyncio.Event) -> None:
             await stop.wait()
             await _end(node, services, server)
             watching.cancel()
+            settling.cancel()
     log.info("stopped")
 
 
