@@ -7,7 +7,7 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo test unit check proto scheme bench clean apt
+.PHONY: help install dev demo test unit sim check proto scheme bench clean apt
 
 help: ## Show the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -36,6 +36,10 @@ test: $(DEV) apt ## Run the tests
 
 unit: $(DEV) ## Run the tests that need no process, port or file system
 	$(BIN)/python -m pytest tests/unit -n 2 -q
+
+sim: $(DEV) ## Simulated clusters under faults (SEEDS=, DURATION= seconds, FIRST=, MUTANTS=1 looks for planted bugs)
+	$(BIN)/python -m chaos.sim $(if $(MUTANTS),--mutants) $(if $(SEEDS),--seeds $(SEEDS)) \
+	  $(if $(DURATION),--duration $(DURATION)) $(if $(FIRST),--first $(FIRST))
 
 check: $(DEV) ## Lint, types, import rules, tidiness
 	$(BIN)/ruff check .
