@@ -39,6 +39,7 @@ from apiserver.patch.managed_fields_sets import (
     intersection,
     paths,
     union,
+    without,
 )
 from apiserver.patch.managed_fields_shapes import struct_shape
 from apiserver.patch.managed_fields_walk import fields_in
@@ -51,6 +52,7 @@ KUBECTL: Final = "kubectl"
 """The manager whose client-side applies are upgraded, and whose annotation is kept fresh."""
 
 ANNOTATIONS_BYTES_MAX: Final = 256 * 1024
+_NAME: Final[FieldSet] = {"f:metadata": {"f:name": {}}}
 NO_MANAGED_FIELDS: Final = "metadata.managedFields must be nil"
 
 
@@ -170,9 +172,11 @@ def _apply(
     shape = struct_shape(scope.type_name)
     key = key_for(scope, author, APPLY)
     last = before.managed.get(key)
-    wanted = stripped(fields_in(shape, config), scope)
+    named = without(fields_in(shape, config), scope.ignored)
+    wanted = stripped(named, scope)
     others = {k: owned for k, owned in before.managed.items() if k != key}
-    owned = wanted
+    # Every object keeps its name, though nobody owns that.
+    owned = union(named, _NAME)
     for other in others.values():
         owned = union(owned, other.fields)
     merged = merge(shape, before.obj, config)
