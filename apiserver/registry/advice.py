@@ -1,6 +1,6 @@
 """Warnings: what a client should know about an object that is valid all the same.
 
-Texts are kube-apiserver's; they travel as `Warning:` headers.
+Texts are kube-apiserver's but where said otherwise; they travel as `Warning:` headers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ _DEPRECATED_LABELS = {
     "failure-domain.beta.kubernetes.io/zone": ("v1.17", "topology.kubernetes.io/zone"),
     "beta.kubernetes.io/instance-type": ("v1.17", "node.kubernetes.io/instance-type"),
 }
+
+
+def not_enforced(kind: str) -> Callable[[Json], list[str]]:
+    """Say that objects of this kind have no effect here yet (docs/limits.md): ours alone."""
+    return lambda _obj: [f"{kind} is stored, but this server does not enforce it yet"]
 
 
 def about_pod_spec(path: str) -> Callable[[Json], list[str]]:

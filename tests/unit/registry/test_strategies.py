@@ -10,6 +10,7 @@ from apiserver.api.json_values import clone
 from apiserver.api.scheme import SCHEME, Resource
 from apiserver.registry import Strategy, strategy_for
 from apiserver.registry.convert import from_storage, to_storage
+from apiserver.registry.kinds import NOT_ENFORCED
 
 Json = dict[str, Any]
 
@@ -302,3 +303,22 @@ def test_every_strategy_survives_an_empty_object(res: Resource) -> None:
     found.prepare_for_update(again, obj)
     assert found.validate_update(again, obj) is not None
     assert from_storage(res, to_storage(res, obj))["kind"] == res.kind
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("v1", "ResourceQuota"),
+        ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+        ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ],
+)
+def test_what_is_not_enforced_says_so(api_version: str, kind: str) -> None:
+    (warning,) = strategy(api_version, kind).warnings({"metadata": {"name": "a"}})
+    assert warning == f"{kind} is stored, but this server does not enforce it yet"
+
+
+def test_every_kind_that_is_not_enforced_is_served() -> None:
+    served = {(resource.group, resource.kind) for resource in SCHEME}
+    assert served >= NOT_ENFORCED
+    assert CONFIG_MAP.warnings({"metadata": {"name": "a"}, "data": {}}) == []
