@@ -64,7 +64,9 @@ def check_caller(
     caller = MemberId(hello.member_id)
     if membership.is_removed(caller):
         raise HelloRefusedError(
-            f"member {caller:016x} was removed from this cluster", Refusal.REMOVED
+            f"member {caller:016x} was removed from this cluster: add it under a new id, and start "
+            "it with an empty data directory and --initial-cluster-state=existing",
+            Refusal.REMOVED,
         )
     if caller == self_id:
         raise HelloRefusedError(f"the caller says it is this very member, {self_id:016x}")

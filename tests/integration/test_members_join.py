@@ -146,6 +146,10 @@ async def test_strict_reconfiguration_protects_the_quorum(store: StoreCluster) -
     said = await etcdctl(store, "member", "remove", f"{ids['cp3']:x}", place=1)
     assert said.code == 0, said.err
     assert sorted(await members(store, 1)) == ["cp1", "cp2"]
+    store.start(2)
+    log = await asyncio.to_thread(ended, store, 2)
+    assert f"member {ids['cp3']:016x} was removed from this cluster: add it under a new id" in log
+    assert "Traceback" not in log
 
 
 async def test_a_removed_leader_hands_over_ends_and_stays_away(store: StoreCluster) -> None:
