@@ -68,8 +68,13 @@ async def patch(api: Api, ctx: RequestContext, target: Target) -> Reply:
 
 
 async def read_patch(ctx: RequestContext, type_name: str) -> Apply:
-    """The patch in the body, for documents of the type. Raises `ApiError` 400, 413 or 415."""
+    """The patch in the body, for documents of the type. Raises `ApiError` 400, 413 or 415.
+
+    A configuration is no such patch: whoever takes those looks for them first.
+    """
     patch_type = media_type(ctx.http)
+    if patch_type == APPLY_PATCH:
+        raise errors.unsupported_media_type(PATCH_TYPES[:-1])
     if patch_type not in PATCH_TYPES:
         raise errors.unsupported_media_type(PATCH_TYPES)
     return _applier(type_name, patch_type, parse(await read_body(ctx.http), JSON))

@@ -143,6 +143,10 @@ class _Conflict(Exception):  # noqa: N818  not an error until nothing allows it
 def _checked(scope: Scope, config: Any) -> Json:
     if not isinstance(config, dict):
         raise PatchError("error decoding YAML: the configuration must be an object")
+    try:
+        orjson.dumps(config)
+    except TypeError as error:
+        raise PatchError(f"error decoding YAML: {error}") from error
     version = config.get("apiVersion")
     if version != scope.api_version:
         raise PatchError(
@@ -216,7 +220,7 @@ def _refresh_last_applied(obj: Json, config: Json) -> None:
     if LAST_APPLIED not in annotations:
         return
     kept = clone(config)
-    own = kept.get("metadata", {}).get("annotations")
+    own = (kept.get("metadata") or {}).get("annotations")
     if isinstance(own, dict):
         own.pop(LAST_APPLIED, None)
     text = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode() + "\n"

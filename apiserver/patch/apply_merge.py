@@ -18,7 +18,13 @@ from apiserver.patch.managed_fields_sets import (
     render,
     union,
 )
-from apiserver.patch.managed_fields_shapes import FieldsShape, KeyedShape, SetShape, Shape
+from apiserver.patch.managed_fields_shapes import (
+    FieldsShape,
+    FreeFormShape,
+    KeyedShape,
+    SetShape,
+    Shape,
+)
 from apiserver.patch.managed_fields_walk import by_element, element_of, fields_in
 
 Json = dict[str, Any]
@@ -29,8 +35,13 @@ def findings(shape: Shape, value: Any, path: str = "") -> Iterator[str]:
     if isinstance(shape, FieldsShape):
         if isinstance(value, dict):
             yield from _field_findings(shape, value, path)
-    elif isinstance(shape, KeyedShape | SetShape) and isinstance(value, list):
-        yield from _item_findings(shape, value, path)
+        elif value is not None and not isinstance(shape, FreeFormShape):
+            yield f"{path}: expected map, got &{{{value}}}"
+    elif isinstance(shape, KeyedShape | SetShape):
+        if isinstance(value, list):
+            yield from _item_findings(shape, value, path)
+        elif value is not None:
+            yield f"{path}: expected list, got &{{{value}}}"
 
 
 def _field_findings(shape: FieldsShape, value: Json, path: str) -> Iterator[str]:

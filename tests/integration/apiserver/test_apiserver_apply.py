@@ -236,20 +236,67 @@ def _kubectl_upgrade(kubectl: Kubectl) -> None:
     assert ("kubectl-client-side-apply", "Update", "") not in owners(shown)
 
 
+async def test_kubectl_diff_and_dry_run(kubeconfig: Path, ns: str) -> None:
+    await asyncio.to_thread(_kubectl_diff, Kubectl(kubeconfig, ns.rpartition("/")[2]))
+
+
+def _kubectl_diff(kubectl: Kubectl) -> None:
+    kubectl("apply", "--server-side", "-f", "-", stdin=MANIFEST)
+    assert kubectl("diff", "--server-side", "-f", "-", stdin=MANIFEST) == ""
+    changed = MANIFEST.replace("image: nginx", "image: httpd")
+    differs = kubectl.run("diff", "--server-side", "-f", "-", stdin=changed)
+    assert differs.returncode == 1, differs.stderr
+    assert "+        image: httpd" in differs.stdout
+    dry = ("apply", "--server-side", "--dry-run=server", "-f", "-")
+    said = kubectl(*dry, stdin=changed)
+    assert said == "deployment.apps/web serverside-applied (server dry run)\n"
+    shown = json.loads(kubectl("get", "deployment/web", "-o", "json"))
+    assert shown["spec"]["template"]["spec"]["containers"][0]["image"] == "nginx"
+    assert shown["metadata"]["generation"] == 1
+
+
+async def test_other_kinds_are_applied_again_in_peace(api: ApiClient, ns: str) -> None:
+    meta = {"metadata": {"name": "x", "labels": {"a": "b"}}}
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+    target = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "w"}}
+    namespace = ns.rpartition("/")[2]
+    for group, plural, document in (
+        ("batch/v1", "jobs", {"kind": "Job", "spec": {"template": template}}),
+        ("v1", "services", {"kind": "Service", "spec": {"ports": [{"port": 80}]}}),
+        (
+            "autoscaling/v1",
+            "horizontalpodautoscalers",
+            {"kind": "HorizontalPodAutoscaler", "spec": {**target, "maxReplicas": 3}},
+        ),
+        ("v1", "pods", {"kind": "Pod", **template}),
+    ):
+        root = f"/apis/{group}" if "/" in group else f"/api/{group}"
+        path = f"{root}/namespaces/{namespace}/{plural}/x"
+        wanted = {"apiVersion": group, **document, **meta}
+        created = await apply(api, path, wanted, "fieldManager=m")
+        assert created.status == 201, created.body
+        again = await apply(api, path, wanted, "fieldManager=m")
+        assert again.status == 200, again.body
+        assert again.json == created.json
+
+
 async def test_dynamic_client(kubeconfig: Path, ns: str, unique: Callable[[str], str]) -> None:
     await asyncio.to_thread(_dynamic_client, kubeconfig, ns.rpartition("/")[2], unique("dyn"))
 
 
 def _dynamic_client(kubeconfig: Path, namespace: str, name: str) -> None:
     connection = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
-    maps = dynamic.DynamicClient(connection).resources.get(api_version="v1", kind="ConfigMap")
+    dynamic_client: Any = dynamic.DynamicClient(connection)  # type: ignore[no-untyped-call]
+    maps = dynamic_client.resources.get(api_version="v1", kind="ConfigMap")
     for value in ("1", "2"):
         maps.server_side_apply(
             namespace=namespace, name=name, body=wanted(name, a=value), field_manager="py"
         )
     found = client.CoreV1Api(connection).read_namespaced_config_map(name, namespace)
     assert found.data == {"a": "2"}
-    assert [(e.manager, e.operation) for e in found.metadata.managed_fields] == [("py", "Apply")]
+    assert found.metadata is not None
+    entries = found.metadata.managed_fields or []
+    assert [(e.manager, e.operation) for e in entries] == [("py", "Apply")]
     with pytest.raises(dynamic.exceptions.ConflictError):
         maps.server_side_apply(
             namespace=namespace, name=name, body=wanted(name, a="3"), field_manager="else"

@@ -42,8 +42,8 @@ def config(scope: Scope, spec: Json, **metadata: Any) -> Json:
     return {**empty(scope), "metadata": {"name": "x", **metadata}, "spec": spec}
 
 
-def pod(*containers: Json, **spec: Any) -> Json:
-    return config(POD, {"containers": list(containers), **spec})
+def pod(*items: Json, **spec: Any) -> Json:
+    return config(POD, {"containers": list(items), **spec})
 
 
 def entries(obj: Json) -> Json:
@@ -196,6 +196,8 @@ def test_what_nobody_owned_is_owned_from_before() -> None:
     ("wanted", "text"),
     [
         (config(DEPLOYMENT, {"foo": 1}), ".spec.foo: field not declared in schema"),
+        ({**pod(A), "spec": "bar"}, ".spec: expected map, got &{bar}"),
+        (pod(containers="c"), ".spec.containers: expected list, got &{c}"),
         (pod(A, A), '.spec.containers: duplicate entries for key [name="a"]'),
         (
             pod({"image": "i"}),
@@ -216,6 +218,8 @@ def test_configurations_that_do_not_fit(wanted: Json, text: str) -> None:
 def test_what_a_configuration_may_not_say() -> None:
     with pytest.raises(PatchError, match="managedFields must be nil"):
         server_side_apply(POD, empty(POD), config(POD, {}, managedFields=[]), at("m"))
+    with pytest.raises(PatchError, match="64-bit"):
+        server_side_apply(POD, empty(POD), config(POD, {"priority": 1 << 70}), at("m"))
     with pytest.raises(PatchError, match="Specified patch version: v2, expected: v1"):
         server_side_apply(POD, empty(POD), {**pod(A), "apiVersion": "v2"}, at("m"))
 
@@ -260,7 +264,7 @@ def test_times_change_only_with_something_else() -> None:
 
 
 NAMES = st.sampled_from("abcd")
-ITEMS = st.fixed_dictionaries(
+ITEMS: st.SearchStrategy[Json] = st.fixed_dictionaries(
     {"name": NAMES},
     optional={
         "image": st.sampled_from("xyz"),
@@ -270,7 +274,7 @@ ITEMS = st.fixed_dictionaries(
         ),
     },
 )
-SPECS = st.fixed_dictionaries(
+SPECS: st.SearchStrategy[Json] = st.fixed_dictionaries(
     {"restartPolicy": st.just("Always")},
     optional={
         "containers": st.lists(
@@ -279,7 +283,7 @@ SPECS = st.fixed_dictionaries(
         "hostname": NAMES,
     },
 )
-LABELS = st.fixed_dictionaries(
+LABELS: st.SearchStrategy[Json] = st.fixed_dictionaries(
     {}, optional={"labels": st.dictionaries(NAMES, NAMES, min_size=1, max_size=3)}
 )
 CONFIGS = st.builds(lambda spec, metadata: config(POD, spec, **metadata), SPECS, LABELS)
