@@ -41,8 +41,8 @@ Before kubectl calls a kind unknown, it lists the custom resource definitions.
 
 READ_VERBS = ("get", "list", "watch")
 
-SERVED_SUBRESOURCES = frozenset({"approval", "finalize", "status"})
-"""Subresources that are implemented; the facts know more (scale, eviction, token, …)."""
+SERVED_SUBRESOURCES = frozenset({"approval", "finalize", "scale", "status"})
+"""Subresources that are implemented; the facts know more (eviction, binding, token, …)."""
 
 
 @dataclass(frozen=True, slots=True)

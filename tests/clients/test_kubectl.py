@@ -263,3 +263,16 @@ def test_impersonated_user_may_do_nothing_yet(kubectl: Kubectl) -> None:
     assert (
         kubectl.run("get", "pods", "--as", "root", "--as-group", "system:masters").returncode == 0
     )
+
+
+def test_scale(kubectl: Kubectl) -> None:
+    kubectl("apply", "-f", "-", stdin=MANIFEST.split("---")[0])
+    assert kubectl("scale", "deployment", "web", "--replicas=7") == "deployment.apps/web scaled\n"
+    assert kubectl.json("get", "deployment", "web")["spec"]["replicas"] == 7  # type: ignore[index]
+    scale = kubectl.json("get", "deployment", "web", "--subresource=scale")
+    assert scale["kind"] == "Scale"
+    assert scale["spec"] == {"replicas": 7}
+    assert scale["status"]["selector"] == "app=web"  # type: ignore[index]
+    stale = kubectl.run("scale", "deployment", "web", "--replicas=9", "--current-replicas=2")
+    assert stale.returncode == 1
+    assert "Expected replicas to be 2, was 7" in stale.stderr
