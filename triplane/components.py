@@ -1,11 +1,11 @@
 """Which processes a cluster consists of and how each is called. Pure: command lines only."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from triplane.topology import NodePlan, Topology
+from triplane.topology import Network, NodePlan, Topology
 
 
 class Kind(StrEnum):
@@ -15,6 +15,10 @@ class Kind(StrEnum):
     RAFTSTORE = "raftstore"
     APISERVER = "apiserver"
     VIP = "vip"
+
+
+INTERFACE = "eth0"
+"""What a node in a namespace of its own calls its end of the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Component:
     module: str
     flags: tuple[str, ...]
     listeners: tuple[Listener, ...] = ()
+    prefix: tuple[str, ...] = ()
+    """What the command is run by: `ip netns exec …` for a node in a namespace of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +88,20 @@ class DataDir:
 def plan_components(topology: Topology, data: DataDir) -> tuple[Component, ...]:
     """Every component, in the order in which a cluster is best started and, reversed, stopped."""
     proxy = (_peer_proxy(topology, data),) if topology.peer_proxy else ()
-    return (
+    components = (
         *proxy,
         *(_raftstore(topology, node, data) for node in topology.members),
         *(_apiserver(topology, node, data) for node in topology.apiserver_nodes),
         *(_vip(topology, node, data) for node in topology.nodes),
+    )
+    if topology.network is not Network.NETNS:
+        return components
+    from triplane.namespaces import network_of
+
+    network = network_of(topology, data.root)
+    return tuple(
+        replace(component, prefix=tuple(network.command_prefix(component.node)))
+        for component in components
     )
 
 
@@ -166,6 +181,7 @@ def _vip(topology: Topology, node: NodePlan, data: DataDir) -> Component:
             *("--node-name", node.name),
             *("--backends", backends),
             *("--backend-cafile", str(data.pki / "ca.crt")),
+            *(("--interface", INTERFACE) if topology.network is Network.NETNS else ()),
             *_etcd_flags(topology.members_seen_from(node), data.pki),
         ),
         listeners=(Listener(topology.vip_host, topology.vip_port, "the virtual IP"),),

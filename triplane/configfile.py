@@ -10,7 +10,7 @@ from typing import Any
 from pki.files import PUBLIC_MODE, make_private_directory, read_file, write_files
 from pki.layout import KeyAlgorithm
 from triplane.errors import CommandError
-from triplane.topology import NodePlan, Topology
+from triplane.topology import Network, NodePlan, Topology
 
 FILE_NAME = "kubeadm-config.yaml"
 EXTENSION_API_VERSION = "triplane.dev/v1alpha1"
@@ -55,7 +55,7 @@ def render_topology(topology: Topology, data_dir: Path) -> bytes:
         "kind": EXTENSION_KIND,
         "replicas": topology.replicas,
         "apiservers": topology.apiservers,
-        "peerProxy": topology.peer_proxy,
+        "network": topology.network.value,
         "addressRange": topology.address_range,
         "vip": {"host": topology.vip_host, "port": topology.vip_port},
         "serviceSubnet": topology.service_cidr,
@@ -122,6 +122,6 @@ def _topology_of(document: dict[str, Any]) -> Topology:
         vip_host=str(document["vip"]["host"]),
         vip_port=int(document["vip"]["port"]),
         service_cidr=str(document["serviceSubnet"]),
-        peer_proxy=bool(document["peerProxy"]),
+        network=Network(document["network"]),
         key_algorithm=KeyAlgorithm(document["keyAlgorithm"]),
     )

@@ -9,20 +9,20 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pki.files import make_private_directory
 from pki.issue import ensure_pki
-from triplane import processes
+from triplane import namespaces, processes
 from triplane.components import Component, DataDir, Kind, plan_components
 from triplane.configfile import load_topology, save_topology
 from triplane.errors import CommandError, UsageError
 from triplane.manifests import write_manifests
 from triplane.probe import check_free, tls_context, why_not_listening, why_not_ready
 from triplane.processes import Running
-from triplane.topology import Topology
+from triplane.topology import Network, Topology
 
 READY_TIMEOUT_S = 60.0
 """How long a cluster may take to be ready on the slowest machine that we know of."""
@@ -79,9 +79,11 @@ class Launcher:
         """
         with self._lock(wait_s=0):
             self._check_not_running()
-            check_free(self.components)
+            self._check_free(self.components)
             self._prepare()
             try:
+                if self.topology.network is Network.NETNS:
+                    namespaces.set_up(self.topology, self.data.root)
                 for component in self.components:
                     self._start(component)
                 self._wait_all_ready(timeout_s)
@@ -101,7 +103,7 @@ class Launcher:
             if self.find(name) is not None:
                 raise CommandError(f"{name} already runs", "stop it first to start it anew")
             if component.kind is not Kind.VIP:  # which another agent may rightly hold
-                check_free([component])
+                self._check_free([component])
             running = self._start(component)
         self._wait_serving(component, running, timeout_s)
 
@@ -159,6 +161,11 @@ class Launcher:
         write_manifests(self.data.manifests, self.components)
         save_topology(self.data.root, self.topology)
 
+    def _check_free(self, components: Sequence[Component]) -> None:
+        # A namespace that is yet to be made has every port free.
+        if self.topology.network is not Network.NETNS:
+            check_free(components)
+
     def _check_not_running(self) -> None:
         running = self.running()
         if running:
@@ -192,6 +199,8 @@ class Launcher:
         for component in self.components:  # killed ones leave theirs behind
             self.data.pid_file_of(component.name).unlink(missing_ok=True)
         self._started.clear()
+        if self.topology.network is Network.NETNS:
+            namespaces.tear_down(self.topology, self.data.root)
         return tuple(stopped)
 
     def _wait_all_ready(self, timeout_s: float) -> None:

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from chaos.live import network as chaos_network
 from chaos.live.cluster import ApiServer, Member, StoreTls
 from chaos.live.network import ProxyNetwork
 from triplane.launcher import Launcher
+from triplane.namespaces import network_of
+from triplane.topology import Network
 
 
 class LiveCluster:
@@ -20,8 +23,7 @@ class LiveCluster:
             cert=pki / "healthcheck-client.crt",
             key=pki / "healthcheck-client.key",
         )
-        has_network = launcher.topology.peer_proxy
-        self._network = ProxyNetwork(launcher.data.proxy_control) if has_network else None
+        self._network = _network_of(launcher)
 
     @property
     def members(self) -> Sequence[Member]:
@@ -45,7 +47,7 @@ class LiveCluster:
         return self._store_tls
 
     @property
-    def network(self) -> ProxyNetwork | None:
+    def network(self) -> chaos_network.Network | None:
         return self._network
 
     async def kill(self, component: str) -> None:
@@ -59,3 +61,13 @@ class LiveCluster:
     async def running(self) -> frozenset[str]:
         """The names of all components that run now."""
         return frozenset(await asyncio.to_thread(self._launcher.running))
+
+
+def _network_of(launcher: Launcher) -> chaos_network.Network | None:
+    match launcher.topology.network:
+        case Network.DIRECT:
+            return None
+        case Network.PROXY:
+            return ProxyNetwork(launcher.data.proxy_control)
+        case Network.NETNS:
+            return network_of(launcher.topology, launcher.data.root)

@@ -43,13 +43,16 @@ def start(component: Component, data: DataDir) -> Running:
     Standard output and error are appended to its log. Raises CommandError if it cannot be started.
     """
     log = data.log_of(component.name)
-    command = [sys.executable, "-P", "-m", component.module, *component.flags]
+    command = [
+        *(*component.prefix, sys.executable, "-P", "-m", component.module),
+        *component.flags,
+    ]
     # Nothing may interrupt between the birth of a process and its pid file: it would be an orphan.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
     try:
         offset = _prepare_log(log)
-        pid = os.posix_spawn(
-            sys.executable,
+        pid = os.posix_spawnp(
+            command[0],
             command,
             os.environ,
             file_actions=[

@@ -8,7 +8,9 @@ from triplane.configfile import load_topology
 from triplane.errors import CommandError
 from triplane.probe import is_own_address
 from triplane.topology import (
+    DEFAULT_NETNS_RANGE,
     DEFAULT_RANGE,
+    Network,
     Ports,
     Topology,
     addresses_needed,
@@ -16,6 +18,8 @@ from triplane.topology import (
     on_one_address,
     plan_topology,
 )
+
+_NETNS = Network.NETNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class UpRequest:
     peer_port: int | None = None
     apiserver_port: int | None = None
     service_cidr: str | None = None
-    peer_proxy: bool = False
+    network: Network | None = None
     key_algorithm: KeyAlgorithm | None = None
 
 
@@ -52,9 +56,10 @@ def resolve_topology(request: UpRequest, data_dir: Path) -> Topology:
 
 def _new_topology(request: UpRequest) -> Topology:
     topology = _plan(request)
-    if request.address_range is not None or has_addresses(topology):
+    made_here = request.network is Network.NETNS
+    if made_here or request.address_range is not None or has_addresses(topology):
         return topology
-    if request.peer_proxy:
+    if request.network is Network.PROXY:
         raise CommandError(
             "the fault network tells members apart by address, and this machine has only 127.0.0.1",
             f"add the others to its loopback: {', '.join(addresses_needed(topology))}",
@@ -68,10 +73,11 @@ def has_addresses(topology: Topology) -> bool:
 
 
 def _plan(request: UpRequest) -> Topology:
+    default_range = DEFAULT_NETNS_RANGE if request.network is Network.NETNS else DEFAULT_RANGE
     return plan_topology(
         replicas=3 if request.replicas is None else request.replicas,
         apiservers=3 if request.apiservers is None else request.apiservers,
-        address_range=request.address_range or DEFAULT_RANGE,
+        address_range=request.address_range or default_range,
         ports=Ports(
             client=request.client_port or Ports().client,
             peer=request.peer_port or Ports().peer,
@@ -79,7 +85,7 @@ def _plan(request: UpRequest) -> Topology:
         ),
         vip_port=request.apiserver_port or Ports().apiserver,
         service_cidr=request.service_cidr or "10.96.0.0/12",
-        peer_proxy=request.peer_proxy,
+        network=request.network or Network.DIRECT,
         key_algorithm=request.key_algorithm or KeyAlgorithm.ECDSA_P256,
     )
 
@@ -95,7 +101,8 @@ def _merge(request: UpRequest, saved: Topology) -> Topology:
             peer_port=request.peer_port or first.peer_port,
             apiserver_port=request.apiserver_port or saved.vip_port,
             service_cidr=request.service_cidr or saved.service_cidr,
-            peer_proxy=request.peer_proxy,
+            # Addresses of namespaces are nowhere else; the proxy is wanted anew each time.
+            network=request.network or (_NETNS if saved.network is _NETNS else None),
             key_algorithm=request.key_algorithm or saved.key_algorithm,
         )
     )

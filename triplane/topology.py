@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Network, ip_network
 
 from pki.layout import ClusterNames, KeyAlgorithm, Node
@@ -11,10 +12,20 @@ MEMBERS_MAX = 7
 """etcd's own limit of advice: more members only make every write wait for more disks."""
 APISERVERS_MAX = 16
 DEFAULT_RANGE = "127.0.0.0/24"
+DEFAULT_NETNS_RANGE = "10.88.0.0/24"
+"""Of the bridge between namespaces; this machine has its first address."""
 LOOPBACK = "127.0.0.1"
 _VIP_OFFSET = 10
 _PROXY_PORT_OFFSET = 10
 _SHARED_ADDRESS_STEP = 100
+
+
+class Network(StrEnum):
+    """What lies between the nodes: nothing, the peer proxy, or namespaces on a bridge (root)."""
+
+    DIRECT = "direct"
+    PROXY = "proxy"
+    NETNS = "netns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +79,16 @@ class Topology:
     vip_host: str
     vip_port: int
     service_cidr: str
-    peer_proxy: bool
+    network: Network
     key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256
 
     def __post_init__(self) -> None:
         assert len(self.nodes) == max(self.replicas, self.apiservers)
+
+    @property
+    def peer_proxy(self) -> bool:
+        """Whether the peer proxy stands between the members."""
+        return self.network is Network.PROXY
 
     @property
     def members(self) -> tuple[NodePlan, ...]:
@@ -118,7 +134,7 @@ def plan_topology(
     ports: Ports = Ports(),
     vip_port: int = 6443,
     service_cidr: str = "10.96.0.0/12",
-    peer_proxy: bool = False,
+    network: Network = Network.DIRECT,
     key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256,
 ) -> Topology:
     """Node cpN at the (10+N)th address of `address_range`, the virtual IP at the tenth.
@@ -130,14 +146,15 @@ def plan_topology(
         raise UsageError(
             f"--apiservers {apiservers} is not between 1 and {APISERVERS_MAX}", "choose 3, say"
         )
-    network = _parse_range(address_range, replicas, apiservers)
+    subnet = _parse_range(address_range, replicas, apiservers)
     _check_service_cidr(service_cidr)
+    peer_proxy = network is Network.PROXY
     _check_ports(ports, vip_port, peer_proxy=peer_proxy)
     listen_offset = _PROXY_PORT_OFFSET if peer_proxy else 0
     nodes = tuple(
         NodePlan(
             name=f"cp{number}",
-            address=str(network.network_address + _VIP_OFFSET + number),
+            address=str(subnet.network_address + _VIP_OFFSET + number),
             client_port=ports.client,
             peer_port=ports.peer,
             peer_listen_port=ports.peer + listen_offset,
@@ -150,10 +167,10 @@ def plan_topology(
         replicas=replicas,
         apiservers=apiservers,
         address_range=address_range,
-        vip_host=str(network.network_address + _VIP_OFFSET),
+        vip_host=str(subnet.network_address + _VIP_OFFSET),
         vip_port=vip_port,
         service_cidr=service_cidr,
-        peer_proxy=peer_proxy,
+        network=network,
         key_algorithm=key_algorithm,
     )
 
@@ -182,7 +199,7 @@ def on_one_address(topology: Topology, address: str = LOOPBACK) -> Topology:
         vip_host=address,
         vip_port=topology.vip_port,
         service_cidr=topology.service_cidr,
-        peer_proxy=topology.peer_proxy,
+        network=topology.network,
         key_algorithm=topology.key_algorithm,
     )
 

@@ -165,7 +165,7 @@ def test_an_interrupted_start_leaves_nothing_running(data_dir: Path) -> None:
 
 
 def test_behind_the_peer_proxy_the_network_is_a_component_too(data_dir: Path) -> None:
-    up(data_dir, "--peer-proxy")
+    up(data_dir, "--network", "proxy")
     launcher = Launcher.of_data_dir(data_dir)
     assert next(iter(launcher.running())) == "peerproxy-net"
     assert launcher.data.proxy_control.is_socket()

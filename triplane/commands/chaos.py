@@ -9,6 +9,7 @@ import typer
 
 from triplane.commands.options import DataDirOption, default_data_dir
 from triplane.errors import CommandError, UsageError
+from triplane.topology import Network
 
 if TYPE_CHECKING:
     from chaos.scenarios.verdict import Verdict
@@ -50,6 +51,9 @@ def demo(
     address_range: Annotated[
         str | None, typer.Option(show_default="127.0.0.0/24", help="As of `up`.")
     ] = None,
+    network: Annotated[
+        Network, typer.Option(help="Where cuts happen; `netns` needs root.")
+    ] = Network.PROXY,
 ) -> None:
     """Cut off the leader of a fresh cluster under load and see whether an update is lost."""
     from triplane.demo import prepare_demo_dir, run_demo
@@ -57,7 +61,7 @@ def demo(
     from triplane.request import UpRequest, resolve_topology
 
     prepare_demo_dir(data_dir)
-    request = UpRequest(address_range=address_range, peer_proxy=True)
+    request = UpRequest(address_range=address_range, network=network)
     launcher = Launcher(data_dir, resolve_topology(request, data_dir))
     verdict = run_demo(launcher, DEMO_SCENARIO, seed=seed, duration_s=duration, keep=keep)
     _exit_with(verdict)
@@ -114,7 +118,7 @@ def _check_running(launcher: "Launcher") -> None:
     if missing:
         raise CommandError(
             f"{', '.join(missing)} of the cluster in {launcher.data.root} does not run",
-            "start it with `triplane up`, for cuts of the network with --peer-proxy",
+            "start it with `triplane up`, for cuts of the network with --network proxy",
         )
 
 

@@ -10,6 +10,7 @@ import typer
 from pki.layout import KeyAlgorithm
 from triplane.commands.options import DataDirOption, Output, OutputOption, default_data_dir
 from triplane.text import counted
+from triplane.topology import Network
 
 if TYPE_CHECKING:
     from triplane.launcher import Launcher
@@ -56,12 +57,13 @@ def up(
         KeyAlgorithm | None,
         typer.Option(help="Of new certificates' keys.", show_default=KeyAlgorithm.ECDSA_P256),
     ] = None,
-    peer_proxy: Annotated[
-        bool,
+    network: Annotated[
+        Network | None,
         typer.Option(
-            "--peer-proxy", hidden=True, help="Lay the fault network between the members."
+            help="For faults: `proxy` between the members, or a namespace for each node (root).",
+            show_default="direct",
         ),
-    ] = False,
+    ] = None,
 ) -> None:
     """Start the cluster and wait until it is ready; stop it on Ctrl-C unless detached."""
     from triplane.launcher import Launcher
@@ -75,7 +77,7 @@ def up(
         peer_port=etcd_peer_port,
         apiserver_port=apiserver_port,
         service_cidr=service_cluster_ip_range,
-        peer_proxy=peer_proxy,
+        network=network,
         key_algorithm=encryption_algorithm,
     )
     launcher = Launcher(data_dir, resolve_topology(request, data_dir))

@@ -6,7 +6,7 @@ import yaml
 
 from triplane.components import Component, DataDir, Kind, plan_components
 from triplane.manifests import render_manifest
-from triplane.topology import Topology, on_one_address, plan_topology
+from triplane.topology import Network, Topology, on_one_address, plan_topology
 
 DATA = DataDir(Path("/data"))
 
@@ -67,7 +67,7 @@ def test_each_client_of_the_store_asks_its_own_nodes_member_first() -> None:
 
 
 def test_the_peer_proxy_stands_where_members_advertise_and_starts_first() -> None:
-    planned = components(plan_topology(peer_proxy=True))
+    planned = components(plan_topology(network=Network.PROXY))
     proxy = next(iter(planned.values()))
     assert proxy.kind is Kind.PEER_PROXY
     for name in ("cp1", "cp2", "cp3"):
@@ -78,13 +78,13 @@ def test_the_peer_proxy_stands_where_members_advertise_and_starts_first() -> Non
 
 
 def test_no_flag_carries_a_secret_itself() -> None:
-    for component in components(plan_topology(peer_proxy=True)).values():
+    for component in components(plan_topology(network=Network.PROXY)).values():
         assert not any("-----BEGIN" in value for value in component.flags)
 
 
 def test_only_the_virtual_ip_is_wanted_by_more_than_one() -> None:
     seen: dict[tuple[str, int], Kind] = {}
-    for component in components(plan_topology(replicas=5, peer_proxy=True)).values():
+    for component in components(plan_topology(replicas=5, network=Network.PROXY)).values():
         for listener in component.listeners:
             address = (listener.host, listener.port)
             assert address not in seen or seen[address] is component.kind is Kind.VIP

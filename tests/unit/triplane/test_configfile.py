@@ -8,7 +8,7 @@ import yaml
 from pki.layout import KeyAlgorithm
 from triplane.configfile import parse_topology, render_topology
 from triplane.errors import CommandError
-from triplane.topology import Topology, on_one_address, plan_topology
+from triplane.topology import Network, Topology, on_one_address, plan_topology
 
 DATA_DIR = Path("/data")
 PATH = DATA_DIR / "kubeadm-config.yaml"
@@ -18,7 +18,9 @@ PATH = DATA_DIR / "kubeadm-config.yaml"
     "topology",
     [
         plan_topology(),
-        plan_topology(replicas=5, apiservers=1, address_range="127.0.27.0/24", peer_proxy=True),
+        plan_topology(
+            replicas=5, apiservers=1, address_range="127.0.27.0/24", network=Network.PROXY
+        ),
         on_one_address(plan_topology(service_cidr="10.0.0.0/16")),
         plan_topology(key_algorithm=KeyAlgorithm.RSA_2048),
     ],

@@ -3,7 +3,7 @@
 import pytest
 
 from triplane.errors import UsageError
-from triplane.topology import Ports, addresses_needed, on_one_address, plan_topology
+from triplane.topology import Network, Ports, addresses_needed, on_one_address, plan_topology
 
 
 def test_three_nodes_and_the_virtual_ip_by_default() -> None:
@@ -33,7 +33,7 @@ def test_as_many_nodes_as_members_or_api_servers(
 
 
 def test_behind_the_peer_proxy_members_listen_elsewhere_than_they_say() -> None:
-    node = plan_topology(peer_proxy=True).nodes[1]
+    node = plan_topology(network=Network.PROXY).nodes[1]
     assert node.peer_url == "https://127.0.0.12:2380"
     assert node.peer_listen_url == "https://127.0.0.12:2390"
     assert len({node.client_port, node.peer_port, node.peer_listen_port}) == 3
@@ -46,9 +46,9 @@ def test_each_node_prefers_its_own_member() -> None:
     assert [n.name for n in topology.members_seen_from(fourth)] == ["cp1", "cp2", "cp3"]
 
 
-@pytest.mark.parametrize("peer_proxy", [False, True])
-def test_on_one_address_no_two_listeners_meet(peer_proxy: bool) -> None:
-    topology = on_one_address(plan_topology(replicas=7, apiservers=9, peer_proxy=peer_proxy))
+@pytest.mark.parametrize("network", [Network.DIRECT, Network.PROXY])
+def test_on_one_address_no_two_listeners_meet(network: Network) -> None:
+    topology = on_one_address(plan_topology(replicas=7, apiservers=9, network=network))
     ports = [topology.vip_port]
     for node in topology.nodes:
         ports += [node.apiserver_port, *{node.client_port, node.peer_port, node.peer_listen_port}]
@@ -112,15 +112,15 @@ def test_service_ranges_that_kube_apiserver_refuses_too(service_cidr: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("ports", "peer_proxy", "error"),
+    ("ports", "network", "error"),
     [
-        (Ports(client=0), False, "port 0 is not between"),
-        (Ports(peer=65536), False, "port 65536 is not between"),
-        (Ports(client=2380), False, "port 2380 is given twice"),
-        (Ports(client=2390), True, "port 2390 is given twice"),
-        (Ports(peer=65530), True, "port 65540 is not between"),
+        (Ports(client=0), Network.DIRECT, "port 0 is not between"),
+        (Ports(peer=65536), Network.DIRECT, "port 65536 is not between"),
+        (Ports(client=2380), Network.DIRECT, "port 2380 is given twice"),
+        (Ports(client=2390), Network.PROXY, "port 2390 is given twice"),
+        (Ports(peer=65530), Network.PROXY, "port 65540 is not between"),
     ],
 )
-def test_ports_that_cannot_be_had(ports: Ports, peer_proxy: bool, error: str) -> None:
+def test_ports_that_cannot_be_had(ports: Ports, network: Network, error: str) -> None:
     with pytest.raises(UsageError, match=error):
-        plan_topology(ports=ports, peer_proxy=peer_proxy)
+        plan_topology(ports=ports, network=network)
