@@ -17,7 +17,8 @@ class LeaderWatch:
 
     def __init__(self) -> None:
         self.leader = NO_MEMBER
-        self._waiters: set[asyncio.Future[None]] = set()
+        # In order of arrival: a set of objects has an order of its own in every run.
+        self._waiters: dict[asyncio.Future[None], None] = {}
 
     def saw(self, leader: MemberId) -> None:
         """Leader or role have changed: wake whoever waits."""
@@ -29,11 +30,11 @@ class LeaderWatch:
     async def change(self) -> None:
         """Return at the next change, be it to nobody."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
         try:
             await waiter
         finally:
-            self._waiters.discard(waiter)
+            del self._waiters[waiter]
 
     async def change_within(self, timeout_s: float) -> None:
         """Return at the next change, or when the time is up."""

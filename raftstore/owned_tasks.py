@@ -12,17 +12,18 @@ class OwnedTasks:
     def __init__(self, group: asyncio.TaskGroup, on_error: Callable[[BaseException], None]) -> None:
         self._group = group
         self._on_error = on_error
-        self._running: set[asyncio.Task[None]] = set()
+        # In order of arrival: a set of objects has an order of its own in every run.
+        self._running: dict[asyncio.Task[None], None] = {}
 
     def spawn(self, work: Callable[[], Awaitable[object]], name: str) -> None:
         """Run this beside everything else."""
         task = self._group.create_task(self._guard(work), name=name)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = None
+        task.add_done_callback(self._running.pop)
 
     def cancel(self) -> None:
         """End what still runs; the group awaits it."""
-        for task in self._running:
+        for task in list(self._running):
             task.cancel()
 
     async def _guard(self, work: Callable[[], Awaitable[object]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable
 from random import Random
@@ -105,7 +106,7 @@ class Cluster:
 
     def _start_all(self) -> None:
         for member in self.members:
-            member.on_down.append(self._went_down)
+            member.on_down.append(functools.partial(self._went_down, member))
             member.disk.sync_fails = self.profile.sync_fails
             self.fabric.world.after(self.random.random(), member.start)
         clients: list[Client] = [Writer(self, n) for n in range(self.profile.writers)]
@@ -132,7 +133,8 @@ class Cluster:
             if every_s < NEVER:
                 self._repeat(every_s, fault)
 
-    def _went_down(self) -> None:
+    def _went_down(self, member: SimMember) -> None:
+        self._restart_later(member)
         pending, self.pending = self.pending, []
         for lost in pending:
             lost()
@@ -168,10 +170,9 @@ class Cluster:
         if member is not None:
             self._fault("power lost" if power else "killed", f"{member.name} crashes, {power=}")
             member.crash(power=power)
-            self._restart_later(member)
 
     def _restart_later(self, member: SimMember) -> None:
-        delay = self.random.random() * self.profile.down_max_s
+        delay = 0.0 if self.healing else self.random.random() * self.profile.down_max_s
         if self.random.random() < 0.3:
             delay /= 50
         self.fabric.world.after(delay, self._restart, member)
@@ -181,7 +182,6 @@ class Cluster:
             if self.note is not None:
                 self.note(f"-- {member.name} starts")
             member.start()
-            self.fabric.world.after(1.0, self._restart, member)
 
     def _light_fuse(self) -> None:
         member = self._some()
@@ -197,7 +197,6 @@ class Cluster:
                     member.disk.lose_power()
 
             self.fabric.world.after(0.3, power)
-            self._restart_later(member)
 
     def _stop(self) -> None:
         """A member ends as on SIGTERM would the node: everything submitted reaches the disk."""
@@ -211,15 +210,13 @@ class Cluster:
                 if member.loop is loop:
                     member.crash(power=False)
 
-            loop.create_task(stop())
-            self._restart_later(member)
+            member.loop.create_task(stop())
 
     def _blackout(self) -> None:
         """All machines lose power at once."""
         self._fault("blackout", "all members lose power")
         for member in self.members:
             member.crash(power=True)
-            self._restart_later(member)
 
     def _stall(self) -> None:
         member = self._some()

@@ -275,7 +275,7 @@ class SimPeers:
             if (link[1], link[0]) not in self._fabric.cut:
                 self.loop.after(self._fabric.delay(), _resolve, future, given)
 
-        there.loop.call_soon(_begin, there.loop, answer, there)
+        there.loop.call_soon(_begin, answer, there)
 
     # Snapshots
 
@@ -310,7 +310,7 @@ class SimPeers:
             if (message.to, message.from_) not in self._fabric.cut:
                 self.loop.after(self._fabric.delay(), _resolve, arrived, ok)
 
-        there.loop.call_soon(_begin, there.loop, receive, there)
+        there.loop.call_soon(_begin, receive, there)
 
     async def receive_snapshot(self, message: Message, pieces: list[bytes]) -> bool:
         """Take in a snapshot; whether it is whole, and durable here."""
@@ -346,8 +346,9 @@ class SimPeers:
         return piece[:at] + bytes([piece[at] ^ 0x55]) + piece[at + 1 :]
 
 
-def _begin(loop: SimLoop, work: Callable[[SimPeers], object], peers: SimPeers) -> None:
-    loop.create_task(work(peers))  # type: ignore[arg-type]
+def _begin(work: Callable[[SimPeers], object], peers: SimPeers) -> None:
+    """Start work of this process; its loop owns the task, and ends it with the process."""
+    peers.loop.create_task(work(peers))  # type: ignore[arg-type]
 
 
 def _resolve(future: asyncio.Future[object], value: object) -> None:
