@@ -142,7 +142,7 @@ def test_a_scenario_needs_a_cluster_that_runs(tmp_path: Path) -> None:
     save_topology(tmp_path, plan_topology(replicas=1, apiservers=1, address_range=RANGE))
     line = refusal(triplane("chaos", "run", "leader-kill", data_dir=tmp_path), 1)
     assert "raftstore-cp1, apiserver-cp1, vip-cp1 of the cluster" in line
-    assert line.endswith("start it with `triplane up`, for cuts of the network with --network proxy")
+    assert line.endswith("with `triplane up`, for cuts of the network with --network proxy")
 
 
 def test_the_scenarios_are_listed_with_what_they_do() -> None:
