@@ -28,6 +28,7 @@ from triplane.configfile import FILE_NAME
 from triplane.errors import CommandError
 from triplane.launcher import Launcher
 from triplane.live_cluster import LiveCluster
+from triplane.text import program
 
 MARKER = "this-is-a-demo"
 """A file of this name says that a demo made the directory, so that a demo may empty it."""
@@ -266,10 +267,10 @@ class Screen:
         here = f"--data-dir {data.root}"
         lines = [f"export KUBECONFIG={data.admin_kubeconfig}", f"kubectl get cm -n {NAMESPACE}"]
         if running:
-            lines += [f"triplane status {here}", f"triplane down {here}"]
+            lines += [f"{program()} status {here}", f"{program()} down {here}"]
             self._print("\nThe cluster goes on running. Try:")
         else:
-            lines.insert(0, f"triplane up --detach {here}")
+            lines.insert(0, f"{program()} up --detach {here}")
             self._print("\nThe cluster is stopped, its data stays (KEEP=1 keeps it up). Try:")
         for line in lines:
             self._print(f"  {line}", markup=False)

@@ -1,6 +1,21 @@
 """Small pieces of text for people: tables as kubectl prints them, counted nouns."""
 
+import os
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+
+def program() -> str:
+    """How to call this program again: by its name if PATH has it, else by its path from here."""
+    if shutil.which("triplane") is not None:
+        return "triplane"
+    beside = Path(sys.executable).with_name("triplane")
+    if not beside.exists():
+        return f"{sys.executable} -m triplane"
+    relative = os.path.relpath(beside)
+    return str(beside) if relative.startswith("..") else relative
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from pki.layout import KeyAlgorithm
 from triplane.commands.options import DataDirOption, Output, OutputOption, default_data_dir
-from triplane.text import counted
+from triplane.text import counted, program
 from triplane.topology import Network
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _welcome(launcher: "Launcher") -> str:
             "",
             f"  export KUBECONFIG={launcher.data.admin_kubeconfig}",
             "  kubectl get namespaces",
-            f"  triplane status{option}",
-            f"  triplane down{option}",
+            f"  {program()} status{option}",
+            f"  {program()} down{option}",
         ]
     )
