@@ -61,6 +61,10 @@ class TlsListener:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Close, and give up handshakes in progress."""
         self.close()
         for handshake in self._handshakes:
             handshake.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from raftstore.transport.server import PeerInbox, PeerServer
 from raftstore.transport.snapshot_stream import TransferError, send_snapshot
 from raftstore.transport.wire import Purpose
 from raftstore.wal.worker import Worker
+from tlsedge.listener import TlsListener
 
 log = logging.getLogger(__name__)
 
@@ -88,29 +90,27 @@ class Network:
             on_stranger=self._on_stranger,
         )
         self._strangers: dict[MemberId, tuple[str, ...]] = {}
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[TlsListener] = []
         self._peers: dict[MemberId, tuple[Peer, tuple[str, ...], asyncio.Task[None]]] = {}
         self._owned: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen for peers and begin to dial them. Raises ListenError."""
-        loop = asyncio.get_running_loop()
         for url in self._config.listen_peer_urls:
             host, port = split_peer_url(url)
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
             try:
-                listener = await loop.create_server(
-                    self._server.accept,
-                    host,
-                    port,
-                    ssl=self._server_context,
-                    backlog=LISTEN_BACKLOG,
-                )
+                listening = socket.create_server((host, port), family=family)
             except OSError as error:
                 raise ListenError(
                     f"cannot listen for peers on {host}:{port}: {error.strerror or error}; "
                     "stop what uses the port, or change --listen-peer-urls"
                 ) from error
-            self._listeners.append(listener)
+            self._listeners.append(
+                TlsListener(
+                    listening, self._server_context, self._server.accept, backlog=LISTEN_BACKLOG
+                )
+            )
         self._owned.add(self._tasks.create_task(self._server.sweep(), name="peer-sweep"))
         self.follow_membership()
 
@@ -209,7 +209,7 @@ class Network:
     async def stop(self) -> None:
         """Listen no longer, end every connection and task."""
         for listener in self._listeners:
-            listener.close()
+            await listener.stop()
         for _, _, task in self._peers.values():
             task.cancel()
         for task in self._owned:
